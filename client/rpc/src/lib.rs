@@ -1,0 +1,2 @@
+//! Connect and serve: the roles as traits, over TCP, in process, or simulated.
+pub mod roles;

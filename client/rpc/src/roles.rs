@@ -1,0 +1,67 @@
+//! What each role answers, as traits: served by the role itself in process, by tonic over TCP, by the simulator.
+use async_trait::async_trait;
+use dfs_wire::Refusal;
+use dfs_wire::v1;
+use futures::stream::BoxStream;
+use std::sync::Arc;
+
+/// What flows towards a role: ends when the sender goes away.
+pub type Requests<T> = BoxStream<'static, T>;
+/// What flows back: ends when the role stops; after an `Err` nothing follows.
+pub type Answers<T> = BoxStream<'static, Result<T, Refusal>>;
+
+/// Gives every record its place; never sees bytes (LOG.md §2, §3).
+#[async_trait]
+pub trait Sequencer: Send + Sync {
+    async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal>;
+    async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal>;
+    async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal>;
+    async fn unit(
+        &self,
+        reports: Requests<v1::UnitReport>,
+    ) -> Result<Answers<v1::UnitOrder>, Refusal>;
+    async fn subscribe(
+        &self,
+        request: v1::SubscribeRequest,
+    ) -> Result<Answers<v1::LogEvent>, Refusal>;
+    async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal>;
+    async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal>;
+}
+
+/// Keeps bytes; never sees paths (LOG.md §3, DESIGN.md §6).
+#[async_trait]
+pub trait LogUnit: Send + Sync {
+    async fn append(
+        &self,
+        frames: Requests<v1::AppendRequest>,
+    ) -> Result<Answers<v1::CreditBatch>, Refusal>;
+    async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal>;
+    async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal>;
+    async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal>;
+    async fn status(
+        &self,
+        request: v1::UnitStatusRequest,
+    ) -> Result<v1::UnitStatusAnswer, Refusal>;
+}
+
+/// Folds the log into the namespace; can be deleted at any time (DESIGN.md §5, FOLD.md).
+#[async_trait]
+pub trait Materializer: Send + Sync {
+    async fn requests(
+        &self,
+        requests: Requests<v1::RequestBatch>,
+    ) -> Result<Answers<v1::AnswerBatch>, Refusal>;
+    async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal>;
+}
+
+/// Finds the role that answers at an address. One per process: it keeps the connections,
+/// opens each with the handshake, and makes a new one after an error.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The sequencers of the configuration, tried in turn; the one that answers.
+    async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal>;
+    /// The unit `unit_id` at `address` (of `UnitRef`).
+    async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal>;
+    /// The materializer at `address` (of `Member`).
+    async fn materializer(&self, address: &str) -> Result<Arc<dyn Materializer>, Refusal>;
+}

@@ -1,0 +1,13 @@
+//! Compiles the protobuf files without a system protoc.
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let files = ["handshake", "refusal", "sequencer", "unit", "record", "materializer"]
+        .map(|name| format!("proto/{name}.proto"));
+    for file in &files {
+        println!("cargo:rerun-if-changed={file}");
+    }
+    let descriptors = protox::compile(&files, ["proto"])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}

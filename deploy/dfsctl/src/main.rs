@@ -1,0 +1,2 @@
+//! The one binary: client/cli's commands, and `dev` and `serve`.
+fn main() {}
