@@ -2,12 +2,21 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["handshake", "refusal", "sequencer", "unit", "record", "materializer"]
-        .map(|name| format!("proto/{name}.proto"));
+    let files = [
+        "handshake",
+        "refusal",
+        "sequencer",
+        "unit",
+        "record",
+        "materializer",
+    ]
+    .map(|name| format!("proto/{name}.proto"));
     for file in &files {
         println!("cargo:rerun-if-changed={file}");
     }
     let descriptors = protox::compile(&files, ["proto"])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .compile_fds(descriptors)?;
     Ok(())
 }

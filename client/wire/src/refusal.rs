@@ -71,7 +71,13 @@ impl fmt::Display for Refusal {
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({}: {})", self.code().as_str_name(), self.0.what, self.0.why)
+        write!(
+            f,
+            "{}({}: {})",
+            self.code().as_str_name(),
+            self.0.what,
+            self.0.why
+        )
     }
 }
 
@@ -112,6 +118,8 @@ fn advice(code: Code) -> &'static str {
         Code::Trimmed => "Use the archive, or a later moment",
         Code::Reaped => "Refresh the map",
         Code::Lost => "The only copy is damaged: restore it from an archive or salvage the log",
-        Code::LogWentBack => "Stop and have a person look: a journal or a unit was restored from old state",
+        Code::LogWentBack => {
+            "Stop and have a person look: a journal or a unit was restored from old state"
+        }
     }
 }
