@@ -1,1 +1,25 @@
-//! dfs-log.
+//! The shared log as a library: append, scan, follow, end (LOG.md).
+//!
+//! # Map
+//! - [`SharedLog`] (`shared_log.rs`): the contract; [`Draft`] goes in, [`Event`]s come out.
+//! - [`Appender`], [`Ticket`] (`appender.rs`): a lane's writing end; [`Follower`] (`follower.rs`): a reading end.
+//! - [`MemoryLog`] (`memory.rs`): the contract without a cluster, for whatever stands on the log.
+//! - `outcome.rs`: one answer that many wait for.
+//!
+//! # Invariants (LOG.md §4, §5)
+//! - LOG-A2, LOG-I1: a frame never changes once it was sent; a retry sends the same bytes.
+//! - LOG-A3: a frame is kept until it is cut and stored on every unit, within 64 MiB.
+//! - LOG-A6: a ticket is answered from the cut stream, from nowhere else.
+//! - LOG-R1: nothing at or above the end known from Base and the cuts after it is given to a follower.
+//! - LOG-R2: what units answer is counted against what the stripes hold.
+mod appender;
+mod follower;
+mod memory;
+mod outcome;
+mod shared_log;
+mod tail;
+
+pub use appender::{Appender, InFlight, Room, Ticket};
+pub use follower::Follower;
+pub use memory::MemoryLog;
+pub use shared_log::{Batch, Committed, Draft, Event, Follow, FrameAt, Lsn, SharedLog};

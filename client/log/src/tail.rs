@@ -1,0 +1,145 @@
+//! The growing end of a lane: which records share a frame, and when its bytes are frozen.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dfs_wire::frame::{Frame, FrameDraft, Order};
+use dfs_wire::limits::{FRAME_BODY_BYTES, FRAME_RECORDS_MAX};
+
+use crate::appender::{FrameOutcome, Ticket, cost};
+use crate::outcome::Outcome;
+use crate::shared_log::Draft;
+
+/// Length prefix of a record in a frame's body.
+const RECORD_PREFIX_BYTES: usize = 4;
+
+/// A frame whose bytes never change again (LOG-A2), and whoever waits for it.
+#[derive(Clone)]
+pub(crate) struct Frozen {
+    pub(crate) frame: Frame,
+    pub(crate) outcome: Arc<FrameOutcome>,
+    /// What it holds of the window.
+    pub(crate) cost: usize,
+}
+
+pub(crate) struct Tail {
+    lane: u64,
+    /// The end of what is frozen.
+    end_idx: u64,
+    chain: u128,
+    open: Option<Open>,
+    /// Frames frozen per (shard, term): one entry per term that this lane has served.
+    orders: BTreeMap<(u64, u64), u64>,
+}
+
+struct Open {
+    draft: FrameDraft,
+    order: Option<(u64, u64)>,
+    body_bytes: usize,
+    cost: usize,
+    outcome: Arc<FrameOutcome>,
+}
+
+impl Tail {
+    pub(crate) fn new(lane: u64, chain: u128) -> Tail {
+        Tail {
+            lane,
+            end_idx: 0,
+            chain,
+            open: None,
+            orders: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn lane(&self) -> u64 {
+        self.lane
+    }
+
+    /// The idx after the last frozen record.
+    pub(crate) fn end_idx(&self) -> u64 {
+        self.end_idx
+    }
+
+    pub(crate) fn has_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Puts the draft behind all others. Frames that can take no more are frozen on the way.
+    pub(crate) fn push(&mut self, draft: Draft, frozen: &mut Vec<Frozen>) -> Ticket {
+        if self.open.as_ref().is_some_and(|open| !open.takes(&draft)) {
+            frozen.extend(self.freeze());
+        }
+        let Draft {
+            tags,
+            guards,
+            order,
+            record,
+            privileged,
+        } = draft;
+        let open = self.open.get_or_insert_with(|| Open {
+            draft: FrameDraft {
+                tags,
+                guards,
+                order: None,
+                privileged,
+                records: Vec::new(),
+            },
+            order,
+            body_bytes: 0,
+            cost: 0,
+            outcome: Outcome::new(),
+        });
+        let offset = open.draft.records.len() as u64;
+        let ticket = Ticket::new(&open.outcome, self.lane, self.end_idx + offset, offset);
+        open.add(record);
+        if open.is_full() {
+            frozen.extend(self.freeze());
+        }
+        ticket
+    }
+
+    /// Freezes what is open, also when it is small.
+    pub(crate) fn freeze(&mut self) -> Option<Frozen> {
+        let mut open = self.open.take()?;
+        open.draft.order = open.order.map(|(shard, term)| {
+            let n = self.orders.entry((shard, term)).or_insert(0);
+            *n += 1;
+            Order { shard, term, n: *n }
+        });
+        let frame = open.draft.freeze(self.lane, self.end_idx, self.chain);
+        self.end_idx = frame.end_idx();
+        self.chain = frame.chain_after();
+        Some(Frozen {
+            frame,
+            outcome: open.outcome,
+            cost: open.cost,
+        })
+    }
+
+    /// Whoever waits for the open frame, which will never be sent.
+    pub(crate) fn abandon(&mut self) -> Option<Arc<FrameOutcome>> {
+        self.open.take().map(|open| open.outcome)
+    }
+}
+
+impl Open {
+    /// LOG-A5: only records with equal guards and tags share a frame.
+    fn takes(&self, draft: &Draft) -> bool {
+        let bytes = self.body_bytes + draft.record.len() + RECORD_PREFIX_BYTES;
+        bytes <= FRAME_BODY_BYTES
+            && self.draft.privileged == draft.privileged
+            && self.order == draft.order
+            && self.draft.guards == draft.guards
+            && self.draft.tags == draft.tags
+    }
+
+    fn add(&mut self, record: Bytes) {
+        self.body_bytes += record.len() + RECORD_PREFIX_BYTES;
+        self.cost += cost(&record);
+        self.draft.records.push(record);
+    }
+
+    fn is_full(&self) -> bool {
+        self.draft.records.len() >= FRAME_RECORDS_MAX || self.body_bytes >= FRAME_BODY_BYTES
+    }
+}
