@@ -1,2 +1,15 @@
-//! Connect and serve: the roles as traits, over TCP, in process, or simulated.
+//! Connect and serve: the roles as traits, in process or over TCP, with handshake, deadlines and identity.
+//!
+//! - [`roles`]: what each role answers, and the `Connector` that finds it
+//! - [`serve`]: roles of this process answer on one port
+//! - [`remote`]: roles of other processes, as the same traits
+//! - [`connector`]: local roles directly, others over kept connections
+//! - [`status`]: a refusal as a gRPC status with `ErrorInfo`, and back
+//!
+//! Invariants: R1 a connection carries nothing before its handshake has agreed. R2 a refusal comes out of a status
+//! exactly as it went in. R3 after a transport error a connection is never used for a new call.
+pub mod connector;
+pub mod remote;
 pub mod roles;
+pub mod serve;
+pub mod status;

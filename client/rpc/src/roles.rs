@@ -38,10 +38,8 @@ pub trait LogUnit: Send + Sync {
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal>;
     async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal>;
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal>;
-    async fn status(
-        &self,
-        request: v1::UnitStatusRequest,
-    ) -> Result<v1::UnitStatusAnswer, Refusal>;
+    async fn status(&self, request: v1::UnitStatusRequest)
+    -> Result<v1::UnitStatusAnswer, Refusal>;
 }
 
 /// Folds the log into the namespace; can be deleted at any time (DESIGN.md §5, FOLD.md).

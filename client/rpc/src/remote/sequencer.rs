@@ -1,0 +1,68 @@
+//! A sequencer at the other end of a connection.
+use super::{Connection, call};
+use crate::roles::{Answers, Requests, Sequencer};
+use async_trait::async_trait;
+use dfs_wire::limits::MESSAGE_BYTES_MAX;
+use dfs_wire::v1::sequencer_client::SequencerClient;
+use dfs_wire::{Refusal, v1};
+use tonic::transport::Channel;
+
+pub(crate) struct RemoteSequencer {
+    connection: Connection,
+}
+
+impl RemoteSequencer {
+    pub(crate) fn new(connection: Connection) -> RemoteSequencer {
+        RemoteSequencer { connection }
+    }
+
+    fn client(&self) -> SequencerClient<Channel> {
+        SequencerClient::new(self.connection.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}
+
+#[async_trait]
+impl Sequencer for RemoteSequencer {
+    async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
+        self.connection
+            .answer(self.client().register(call(request)).await)
+    }
+
+    async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
+        self.connection
+            .answers(self.client().keep_alive(beats).await)
+    }
+
+    async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
+        self.connection
+            .answer(self.client().open_lane(call(request)).await)
+    }
+
+    async fn unit(
+        &self,
+        reports: Requests<v1::UnitReport>,
+    ) -> Result<Answers<v1::UnitOrder>, Refusal> {
+        self.connection.answers(self.client().unit(reports).await)
+    }
+
+    async fn subscribe(
+        &self,
+        request: v1::SubscribeRequest,
+    ) -> Result<Answers<v1::LogEvent>, Refusal> {
+        self.connection
+            .answers(self.client().subscribe(request).await)
+    }
+
+    async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
+        self.connection
+            .answer(self.client().end(call(request)).await)
+    }
+
+    async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
+        let request = call(v1::SequencerStatusRequest {});
+        self.connection
+            .answer(self.client().sequencer_status(request).await)
+    }
+}

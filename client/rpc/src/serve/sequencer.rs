@@ -1,0 +1,61 @@
+//! The sequencer's gRPC service in front of the role's trait.
+use super::{Front, Outbound, answer, inbound, outbound};
+use dfs_wire::v1;
+use dfs_wire::v1::sequencer_server::Sequencer;
+use tonic::{Request, Response, Status, Streaming};
+
+#[tonic::async_trait]
+impl Sequencer for Front {
+    type KeepAliveStream = Outbound<v1::Members>;
+    type UnitStream = Outbound<v1::UnitOrder>;
+    type SubscribeStream = Outbound<v1::LogEvent>;
+
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::Registered>, Status> {
+        answer(self.sequencer()?.register(request.into_inner()).await)
+    }
+
+    async fn keep_alive(
+        &self,
+        request: Request<Streaming<v1::Beat>>,
+    ) -> Result<Response<Self::KeepAliveStream>, Status> {
+        outbound(self.sequencer()?.keep_alive(inbound(request)).await)
+    }
+
+    async fn open_lane(
+        &self,
+        request: Request<v1::OpenLaneRequest>,
+    ) -> Result<Response<v1::LaneOpened>, Status> {
+        answer(self.sequencer()?.open_lane(request.into_inner()).await)
+    }
+
+    async fn unit(
+        &self,
+        request: Request<Streaming<v1::UnitReport>>,
+    ) -> Result<Response<Self::UnitStream>, Status> {
+        outbound(self.sequencer()?.unit(inbound(request)).await)
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        outbound(self.sequencer()?.subscribe(request.into_inner()).await)
+    }
+
+    async fn end(
+        &self,
+        request: Request<v1::EndRequest>,
+    ) -> Result<Response<v1::EndAnswer>, Status> {
+        answer(self.sequencer()?.end(request.into_inner()).await)
+    }
+
+    async fn sequencer_status(
+        &self,
+        _: Request<v1::SequencerStatusRequest>,
+    ) -> Result<Response<v1::SequencerStatusAnswer>, Status> {
+        answer(self.sequencer()?.status().await)
+    }
+}
