@@ -7,15 +7,17 @@ pub(crate) use log_unit::RemoteLogUnit;
 pub(crate) use materializer::RemoteMaterializer;
 pub(crate) use sequencer::RemoteSequencer;
 
-use crate::roles::Answers;
+use crate::roles::{Answers, Requests};
 use crate::serve::{CONNECTION_WINDOW_BYTES, KEEPALIVE, STREAM_WINDOW_BYTES};
 use crate::status::{from_status, is_transport};
 use dfs_wire::limits::PROTOCOL_VERSION;
 use dfs_wire::v1::handshake_client::HandshakeClient;
 use dfs_wire::{Code, Refusal, v1};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status, Streaming};
@@ -112,4 +114,15 @@ pub(crate) fn call<T>(message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     request.set_timeout(CALL_TIMEOUT);
     request
+}
+
+/// A stream with a name: a boxed one as such confuses the borrow checker in tonic's generic calls.
+pub(crate) struct Outgoing<T>(pub(crate) Requests<T>);
+
+impl<T> Stream for Outgoing<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_next_unpin(cx)
+    }
 }

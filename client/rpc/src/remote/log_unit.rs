@@ -1,5 +1,5 @@
 //! A log unit at the other end of a connection.
-use super::{Connection, call};
+use super::{Connection, Outgoing, call};
 use crate::roles::{Answers, LogUnit, Requests};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
@@ -29,7 +29,8 @@ impl LogUnit for RemoteLogUnit {
         &self,
         frames: Requests<v1::AppendRequest>,
     ) -> Result<Answers<v1::CreditBatch>, Refusal> {
-        self.connection.answers(self.client().append(frames).await)
+        self.connection
+            .answers(self.client().append(Outgoing(frames)).await)
     }
 
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
@@ -37,7 +38,8 @@ impl LogUnit for RemoteLogUnit {
     }
 
     async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
-        self.connection.answer(self.client().store(parts).await)
+        self.connection
+            .answer(self.client().store(Outgoing(parts)).await)
     }
 
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {

@@ -1,5 +1,5 @@
 //! A sequencer at the other end of a connection.
-use super::{Connection, call};
+use super::{Connection, Outgoing, call};
 use crate::roles::{Answers, Requests, Sequencer};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
@@ -32,7 +32,7 @@ impl Sequencer for RemoteSequencer {
 
     async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
         self.connection
-            .answers(self.client().keep_alive(beats).await)
+            .answers(self.client().keep_alive(Outgoing(beats)).await)
     }
 
     async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
@@ -44,7 +44,8 @@ impl Sequencer for RemoteSequencer {
         &self,
         reports: Requests<v1::UnitReport>,
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
-        self.connection.answers(self.client().unit(reports).await)
+        self.connection
+            .answers(self.client().unit(Outgoing(reports)).await)
     }
 
     async fn subscribe(
