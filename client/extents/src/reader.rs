@@ -1,0 +1,174 @@
+//! A range of a file as a stream of bytes, in order, some extents ahead.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dfs_env::Task;
+use dfs_wire::{Code, Refusal, v1};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::extents::{Extents, Shared};
+use crate::load::{Piece, load_from};
+use crate::store::stopped;
+
+/// Extents of one file that are loaded ahead: what one member needs to stay busy.
+const AHEAD_MAX: usize = 3;
+
+impl Extents {
+    /// The bytes `range` of the file that `extents` make up, in file order; what lies beyond its
+    /// end is left out. After a refusal nothing follows (R2).
+    pub fn read(
+        &self,
+        extents: &[v1::ExtentRef],
+        range: Range<u64>,
+    ) -> BoxStream<'static, Result<Bytes, Refusal>> {
+        let reading = Reading {
+            shared: self.shared.clone(),
+            pieces: pieces(extents, range),
+            loading: VecDeque::new(),
+            ready: VecDeque::new(),
+        };
+        let read = stream::try_unfold(reading, |mut reading| async move {
+            Ok(reading.next().await?.map(|bytes| (bytes, reading)))
+        });
+        read.boxed()
+    }
+}
+
+/// The pieces of extents that make up `range`.
+fn pieces(extents: &[v1::ExtentRef], range: Range<u64>) -> VecDeque<Piece> {
+    let mut pieces = VecDeque::new();
+    let mut at = 0u64;
+    for extent in extents {
+        let length = u64::from(extent.length);
+        let from = range.start.clamp(at, at + length) - at;
+        let to = range.end.clamp(at, at + length) - at;
+        if from < to {
+            pieces.push_back(Piece {
+                extent: *extent,
+                offset: extent.skip + from as u32,
+                length: (to - from) as u32,
+            });
+        }
+        at += length;
+    }
+    pieces
+}
+
+struct Reading {
+    shared: Arc<Shared>,
+    pieces: VecDeque<Piece>,
+    loading: VecDeque<Loading>,
+    ready: VecDeque<Bytes>,
+}
+
+struct Loading {
+    task: Task<Result<Vec<Bytes>, Refusal>>,
+    /// `None` for the piece the reader stands at (R3).
+    _ahead: Option<OwnedSemaphorePermit>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Ok(Some(bytes));
+            }
+            self.start();
+            let Some(first) = self.loading.front_mut() else {
+                return Ok(None);
+            };
+            let loaded = (&mut first.task).await;
+            self.loading.pop_front();
+            self.ready = loaded.map_err(|_| stopped())??.into();
+        }
+    }
+
+    fn start(&mut self) {
+        while self.loading.len() <= AHEAD_MAX {
+            let Some(piece) = self.pieces.front() else {
+                return;
+            };
+            let ahead = if self.loading.is_empty() {
+                None
+            } else {
+                match self.shared.try_ahead(piece.length.into()) {
+                    Some(permit) => Some(permit),
+                    None => return,
+                }
+            };
+            if let Some(piece) = self.pieces.pop_front() {
+                let load = load(self.shared.clone(), piece);
+                let task = self.shared.env.spawn("load-extent", load);
+                self.loading.push_back(Loading {
+                    task,
+                    _ahead: ahead,
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.loading.iter().for_each(|loading| loading.task.abort());
+    }
+}
+
+/// From whichever member can serve it; `Lost` when every one says that it cannot.
+async fn load(shared: Arc<Shared>, piece: Piece) -> Result<Vec<Bytes>, Refusal> {
+    let deadline = shared.env.now() + shared.config.timeout;
+    for round in 0.. {
+        let refusal = match ask_all(&shared, &piece, round > 0).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(refusal) => refusal,
+        };
+        // What was kept of the group may be old: only a fresh list can say that it is lost.
+        let last = round > 0 && !refusal.is_retryable();
+        if last || shared.env.now() >= deadline {
+            return Err(refusal);
+        }
+        shared.pause(round).await;
+    }
+    Err(stopped())
+}
+
+async fn ask_all(shared: &Shared, piece: &Piece, refresh: bool) -> Result<Vec<Bytes>, Refusal> {
+    let holders = shared
+        .placement
+        .holders(piece.extent.group, refresh)
+        .await?;
+    let all_listed = holders.units.len() == holders.group.unit_ids.len();
+    let mut gone = Vec::new();
+    let mut last = None;
+    for member in shared.health.order(holders.units) {
+        let refusal = match load_from(shared, &member, piece).await {
+            Ok(bytes) => return Ok(bytes),
+            Err(refusal) => refusal,
+        };
+        shared.health.failed(member.unit_id);
+        if matches!(refusal.code(), Code::Corrupt) {
+            tracing::warn!(unit = member.unit_id, %refusal, "a copy is damaged");
+        }
+        if matches!(refusal.code(), Code::Corrupt | Code::Absent | Code::Lost) {
+            gone.push(refusal.to_string());
+        } else {
+            last = Some(refusal);
+        }
+    }
+    Err(match last {
+        None if all_listed => Refusal::new(Code::Lost, piece.name(), gone.join("; ")),
+        None => {
+            let why = format!("a holder has no address; {}", gone.join("; "));
+            Refusal::new(Code::Unavailable, piece.name(), why)
+        }
+        Some(last) if last.is_retryable() => {
+            let why = format!("no holder can serve it now: {last}");
+            Refusal::new(Code::Unavailable, piece.name(), why)
+        }
+        Some(last) => last,
+    })
+}
