@@ -2,14 +2,17 @@
 //!
 //! Reads do not queue behind writes: what the page cache holds is read at once on the caller's
 //! thread (`RWF_NOWAIT`), the rest on tokio's pool of blocking threads.
-#![allow(clippy::disallowed_methods)] // std::fs and threads are what this file wraps
+#![allow(
+    clippy::disallowed_methods,
+    reason = "std::fs and threads are what this file wraps"
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -48,7 +51,12 @@ impl Directory {
         take_flock(&owner, path)?;
         let (path, weak) = (path.to_path_buf(), Arc::downgrade(&owner));
         let writer = Writer::start(owner)?;
-        Ok(Arc::new(Directory { path, writer, owner: weak, closed: AtomicBool::new(false) }))
+        Ok(Arc::new(Directory {
+            path,
+            writer,
+            owner: weak,
+            closed: AtomicBool::new(false),
+        }))
     }
 
     /// Ends the disk: E5. The writer's thread finishes what is queued, then frees the directory.
@@ -58,7 +66,11 @@ impl Directory {
     }
 
     fn check_open(&self) -> io::Result<()> {
-        if self.closed.load(Ordering::SeqCst) { Err(stale_handle()) } else { Ok(()) }
+        if self.closed.load(Ordering::SeqCst) {
+            Err(stale_handle())
+        } else {
+            Ok(())
+        }
     }
 
     fn path_of(&self, name: &str) -> io::Result<PathBuf> {
@@ -104,13 +116,18 @@ fn open_file(path: &Path, mode: OpenMode) -> io::Result<File> {
 fn list_into(dir: &Path, prefix: &str, found: &mut Vec<FileInfo>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
         if name.starts_with('.') {
             continue; // ours, unfinished; check_name lets nobody else make such names
         }
         let meta = entry.metadata()?;
         if meta.is_file() {
-            found.push(FileInfo { name: format!("{prefix}{name}"), len: meta.len() });
+            found.push(FileInfo {
+                name: format!("{prefix}{name}"),
+                len: meta.len(),
+            });
         } else if meta.is_dir() && prefix.is_empty() {
             list_into(&entry.path(), &format!("{name}/"), found)?;
         }
@@ -129,7 +146,9 @@ fn sync_directories(root: &Path) -> io::Result<()> {
 }
 
 fn replace_file(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Some(name) = path.file_name() else { return Err(ErrorKind::InvalidInput.into()) };
+    let Some(name) = path.file_name() else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
     let temporary = path.with_file_name(format!("{TEMPORARY_PREFIX}{}", name.to_string_lossy()));
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
@@ -146,7 +165,11 @@ impl Disk for Arc<Directory> {
     async fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path_of(name)?;
         let file = Arc::new(self.writer.run(move || open_file(&path, mode)).await?);
-        Ok(Arc::new(OpenFile { file, disk: self.clone(), failed: Arc::default() }))
+        Ok(Arc::new(OpenFile {
+            file,
+            disk: self.clone(),
+            failed: Arc::default(),
+        }))
     }
 
     async fn list(&self) -> io::Result<Vec<FileInfo>> {
@@ -207,7 +230,9 @@ impl Disk for Arc<Directory> {
             return Err(ErrorKind::InvalidInput.into());
         }
         let root = self.path.clone();
-        self.writer.run(move || replace_file(&root, &path, &bytes)).await
+        self.writer
+            .run(move || replace_file(&root, &path, &bytes))
+            .await
     }
 }
 
@@ -306,11 +331,14 @@ impl DiskFile for OpenFile {
         }
         let file = self.file.clone();
         let read = move || read_rest(&file, offset, &mut buf, cached).map(|()| buf.into());
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(stale_handle()))
+        tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|_| Err(stale_handle()))
     }
 
     async fn write_at(&self, offset: u64, bufs: Vec<Bytes>) -> io::Result<()> {
-        self.run(move |file| write_all_at(file, offset, &bufs)).await
+        self.run(move |file| write_all_at(file, offset, &bufs))
+            .await
     }
 
     async fn sync_data(&self) -> io::Result<()> {
@@ -338,12 +366,15 @@ impl DiskFile for OpenFile {
 
     async fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        self.run(move |file| Ok(rustix::fs::fallocate(file, flags, offset, len)?)).await
+        self.run(move |file| Ok(rustix::fs::fallocate(file, flags, offset, len)?))
+            .await
     }
 
     async fn allocate_zeroed(&self, len: u64) -> io::Result<()> {
         self.disk.check_open()?;
-        let Some(owner) = self.disk.owner.upgrade() else { return Err(stale_handle()) };
+        let Some(owner) = self.disk.owner.upgrade() else {
+            return Err(stale_handle());
+        };
         let file = self.file.clone();
         // Not on the writer's thread: 256 MiB of zeros would hold every append back.
         let zero = move || {
@@ -351,6 +382,8 @@ impl DiskFile for OpenFile {
             drop(owner);
             zeroed
         };
-        tokio::task::spawn_blocking(zero).await.unwrap_or_else(|_| Err(stale_handle()))
+        tokio::task::spawn_blocking(zero)
+            .await
+            .unwrap_or_else(|_| Err(stale_handle()))
     }
 }

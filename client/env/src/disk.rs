@@ -81,6 +81,10 @@ pub trait Disk: Send + Sync {
 
 /// One open file. Cloned handles (`Arc`) are the same file.
 #[async_trait]
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "a file's emptiness is nobody's question"
+)]
 pub trait DiskFile: Send + Sync {
     /// Reads `len` bytes at `offset`; shorter only at the end of the file.
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;
@@ -116,16 +120,20 @@ pub(crate) fn check_name(name: &str) -> io::Result<()> {
         !part.is_empty()
             && part.len() <= 100
             && !part.starts_with('.')
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     };
     let mut parts = name.split('/');
-    let ok = parts.next().is_some_and(good)
-        && parts.next().is_none_or(good)
-        && parts.next().is_none();
+    let ok =
+        parts.next().is_some_and(good) && parts.next().is_none_or(good) && parts.next().is_none();
     if ok {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a name for a file")))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{name:?} is not a name for a file"),
+    ))
 }
 
 /// The largest file that `read_small` and `replace_small` take: 1 MiB; they hold it in memory.

@@ -1,5 +1,8 @@
 //! `Env`: the clocks, chance, tasks and disks that a role is given.
-#![allow(clippy::disallowed_methods)] // this file is what others are told to use instead
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this file is what others are told to use instead"
+)]
 
 use std::future::Future;
 use std::io;
@@ -69,17 +72,32 @@ impl Group {
         let (tasks, groups, disks) = {
             let members = self.members.lock();
             self.crashed.store(true, Ordering::SeqCst);
-            (members.tasks.clone(), members.groups.clone(), members.disks.clone())
+            (
+                members.tasks.clone(),
+                members.groups.clone(),
+                members.disks.clone(),
+            )
         };
         let live = tasks.iter().filter(|task| !task.is_finished()).count();
         tasks.iter().for_each(AbortHandle::abort);
-        disks.iter().filter_map(Weak::upgrade).for_each(|disk| disk.close());
-        live + groups.iter().filter_map(Weak::upgrade).map(|group| group.crash()).sum::<usize>()
+        disks
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|disk| disk.close());
+        live + groups
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|group| group.crash())
+            .sum::<usize>()
     }
 
     fn live_tasks(&self) -> usize {
         let members = self.members.lock();
-        let own = members.tasks.iter().filter(|task| !task.is_finished()).count();
+        let own = members
+            .tasks
+            .iter()
+            .filter(|task| !task.is_finished())
+            .count();
         let groups: Vec<_> = members.groups.iter().filter_map(Weak::upgrade).collect();
         drop(members);
         own + groups.iter().map(|group| group.live_tasks()).sum::<usize>()
@@ -89,7 +107,14 @@ impl Group {
 impl Env {
     fn root(name: String, place: Place) -> Env {
         let (crashed, members) = (AtomicBool::new(false), Mutex::default());
-        Env { group: Arc::new(Group { name, place, crashed, members }) }
+        Env {
+            group: Arc::new(Group {
+                name,
+                place,
+                crashed,
+                members,
+            }),
+        }
     }
 
     /// The machine's own clocks, chance, threads and directories, in a new group of tasks.
@@ -102,20 +127,15 @@ impl Env {
         Env::root(node.name().into(), Place::Node(node))
     }
 
-    #[cfg(feature = "sim")]
-    pub(crate) fn node(&self) -> Option<&Arc<Node>> {
-        match &self.group.place {
-            Place::Machine => None,
-            Place::Node(node) => Some(node),
-        }
-    }
-
     /// A child group: what it spawns ends with its own `crash` and with that of every ancestor.
     /// A child of a crashed group is crashed from the start.
     pub fn group(&self, name: impl Into<String>) -> Env {
         let child = Env::root(name.into(), self.group.place.clone());
         let mut members = self.group.members.lock();
-        child.group.crashed.store(self.is_crashed(), Ordering::SeqCst);
+        child
+            .group
+            .crashed
+            .store(self.is_crashed(), Ordering::SeqCst);
         members.prune();
         members.groups.push(Arc::downgrade(&child.group));
         child
@@ -261,6 +281,8 @@ impl Env {
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Env").field("group", &self.group.name).finish_non_exhaustive()
+        f.debug_struct("Env")
+            .field("group", &self.group.name)
+            .finish_non_exhaustive()
     }
 }

@@ -60,7 +60,10 @@ impl<T> Future for Task<T> {
         let name = self.name;
         let joined = Pin::new(&mut self.handle).poll(cx);
         joined.map(|result| {
-            result.map_err(|e| TaskEnd { name, panic: e.is_panic().then(|| e.to_string()) })
+            result.map_err(|e| TaskEnd {
+                name,
+                panic: e.is_panic().then(|| e.to_string()),
+            })
         })
     }
 }
@@ -100,7 +103,11 @@ pub(crate) struct InGroup<F> {
 
 impl<F: Future> InGroup<F> {
     pub(crate) fn new(env: Env, future: F) -> Self {
-        InGroup { env: Some(env), future: Box::pin(future), put_off: false }
+        InGroup {
+            env: Some(env),
+            future: Box::pin(future),
+            put_off: false,
+        }
     }
 }
 
@@ -129,7 +136,9 @@ impl<F: Future> Future for InGroup<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        let Some(env) = &this.env else { return Poll::Pending };
+        let Some(env) = &this.env else {
+            return Poll::Pending;
+        };
         if env.is_crashed() {
             return Poll::Pending; // aborted: tokio drops it next
         }

@@ -1,5 +1,8 @@
 //! The one thread that writes to a directory: a bounded queue of jobs, run in order (E3).
-#![allow(clippy::disallowed_methods)] // the thread of the real disk is made here and nowhere else
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the thread of the real disk is made here and nowhere else"
+)]
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -36,14 +39,23 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread; it holds `lock` (the flock of the directory) until it ends.
     pub(crate) fn start(lock: Arc<File>) -> io::Result<Writer> {
-        let jobs = Mutex::new(Jobs { waiting: VecDeque::new(), open: true });
+        let jobs = Mutex::new(Jobs {
+            waiting: VecDeque::new(),
+            open: true,
+        });
         let room = Semaphore::new(QUEUE_MAX);
-        let queue = Arc::new(Queue { jobs, ready: Condvar::new(), room });
+        let queue = Arc::new(Queue {
+            jobs,
+            ready: Condvar::new(),
+            room,
+        });
         let served = queue.clone();
-        std::thread::Builder::new().name("disk-writer".into()).spawn(move || {
-            serve(&served);
-            drop(lock);
-        })?;
+        std::thread::Builder::new()
+            .name("disk-writer".into())
+            .spawn(move || {
+                serve(&served);
+                drop(lock);
+            })?;
         Ok(Writer { queue })
     }
 
@@ -53,7 +65,9 @@ impl Writer {
         F: FnOnce() -> io::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let Ok(room) = self.queue.room.acquire().await else { return Err(stale_handle()) };
+        let Ok(room) = self.queue.room.acquire().await else {
+            return Err(stale_handle());
+        };
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move || drop(reply.send(f())));
         {
