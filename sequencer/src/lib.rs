@@ -1,1 +1,29 @@
-//! dfs-sequencer.
+//! The sequencer: gives every record its place; never sees bytes (LOG.md §2, §3).
+//!
+//! # Map
+//! - [`order`]: pure; what Raft holds, and `apply`, the only thing that changes it. One command, one file.
+//! - [`membership`]: pure; what the leader knows of units and processes: candidates, liveness, placement.
+//! - `board`: order and membership under one lock, and everyone who is told of them.
+//! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime.
+//! - `leader`: the cut loop and the watch over the silent.
+//! - [`SequencerRole`] (`role`): the door; one operation, one file.
+//! - [`SequencerConfig`] (`config`).
+//!
+//! # Invariants
+//! - Q1 State changes only in `Order::apply`, which is pure: equal entries give equal state (LOG-I5).
+//! - Q2 At most one cut is in flight; only applied ones are told (LOG-D3, D4).
+//! - Q3 A candidate has W units that reported it with one chain (LOG-I4, LOG-D2).
+//! - Q4 LSNs are dense from 1, log time rises strictly, held cuts are a contiguous run.
+//! - Q5 A Hello replaces what was known of the unit; a replaced conversation is not listened to (LOG-D1).
+//! - Q6 A journal that cannot be read whole is never started from.
+
+mod board;
+mod config;
+mod leader;
+pub(crate) mod membership;
+pub mod order;
+mod raft;
+mod role;
+
+pub use config::{Redundancy, SequencerConfig};
+pub use role::SequencerRole;

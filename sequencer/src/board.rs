@@ -1,0 +1,271 @@
+//! The board: the applied order and the leader's memory under one lock, and everyone who is told of it.
+//!
+//! What is told is queued under the same lock under which it was applied, so Base and what follows it
+//! have no gap, and nobody hears of anything that is not applied (LOG-D4).
+use crate::membership::holdings::Holdings;
+use crate::membership::placement::Sight;
+use crate::membership::pulses::Pulses;
+use crate::order::command::Command;
+use crate::order::{Effects, Event, Order, Outcome};
+use dfs_env::Env;
+use dfs_wire::v1;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+/// Events queued for one listener: about a second of cuts. Whoever is slower is cut off and asks again.
+const EVENTS_QUEUED: usize = 1_024;
+
+pub(crate) struct Board {
+    env: Env,
+    started: Instant,
+    seen: Mutex<Seen>,
+    members: watch::Sender<Arc<v1::Members>>,
+    /// Something may have advanced (LOG-D3).
+    pub(crate) stirred: Notify,
+    /// Somebody beats again, after nobody did.
+    pub(crate) woken: Notify,
+}
+
+/// Everything a decision looks at.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) order: Order,
+    pub(crate) holdings: Holdings,
+    pub(crate) pulses: Pulses,
+    /// Whether this voter leads, and has applied what came before its term.
+    pub(crate) leads: bool,
+    streams: u64,
+    subscribers: Vec<mpsc::Sender<v1::LogEvent>>,
+    units: BTreeMap<u64, UnitOutlet>,
+}
+
+struct UnitOutlet {
+    stream: u64,
+    orders: mpsc::Sender<v1::UnitOrder>,
+}
+
+impl Seen {
+    pub(crate) fn sight(&self) -> Sight<'_> {
+        Sight {
+            order: &self.order,
+            holdings: &self.holdings,
+            pulses: &self.pulses,
+        }
+    }
+
+    /// Conversations are numbered, so that a late word of an old one is known for what it is.
+    pub(crate) fn next_stream(&mut self) -> u64 {
+        self.streams += 1;
+        self.streams
+    }
+
+    pub(crate) fn unit_ref(&self, id: u64) -> Option<v1::UnitRef> {
+        let mut unit = self.order.unit_ref(id)?;
+        let sight = self.sight();
+        unit.live = sight.is_live(id);
+        unit.full = sight.is_full(id);
+        if let Some(space) = self.pulses.space(&self.order, unit.node_id, id) {
+            unit.total_bytes = space.total_bytes;
+            unit.available_bytes = space.available_bytes;
+        }
+        Some(unit)
+    }
+
+    pub(crate) fn members(&self) -> v1::Members {
+        let members = self.order.members.iter().map(|(id, member)| {
+            let beat = self.pulses.last_beat(&self.order, *id);
+            v1::Member {
+                node_id: *id,
+                incarnation: member.incarnation,
+                roles: member.roles.clone(),
+                address: member.address.clone(),
+                rack: member.rack.clone(),
+                rank: member.rank,
+                gone: !self.pulses.is_beating(&self.order, *id),
+                stepped_down: beat
+                    .map(|beat| beat.stepped_down.clone())
+                    .unwrap_or_default(),
+                applied_lsn: beat.map_or(0, |beat| beat.applied_lsn),
+                durable_lsn: beat.map_or(0, |beat| beat.durable_lsn),
+            }
+        });
+        let units = self.order.units.keys().filter_map(|id| self.unit_ref(*id));
+        v1::Members {
+            members: members.collect(),
+            units: units.collect(),
+        }
+    }
+
+    fn publish(&mut self, event: &Event) {
+        if !self.units.is_empty()
+            && let Some(order) = order_of(event)
+        {
+            self.units
+                .retain(|_, outlet| outlet.orders.try_send(order.clone()).is_ok());
+        }
+        let told = |subscriber: &mpsc::Sender<v1::LogEvent>| {
+            subscriber
+                .try_send(v1::LogEvent {
+                    event: Some(event.clone()),
+                })
+                .is_ok()
+        };
+        self.subscribers.retain(told);
+    }
+}
+
+/// What units hear of an event, if anything.
+fn order_of(event: &Event) -> Option<v1::UnitOrder> {
+    use v1::unit_order::Order as ForUnit;
+    let order = match event {
+        Event::Base(base) => ForUnit::Base(base.clone()),
+        Event::Cut(cut) => ForUnit::Cut(cut.clone()),
+        Event::LaneOpened(opened) => ForUnit::LaneOpened(opened.clone()),
+        Event::LaneSealed(sealed) => ForUnit::LaneSealed(*sealed),
+        Event::StripeOpened(_) | Event::StripeClosed(_) => return None,
+    };
+    Some(v1::UnitOrder { order: Some(order) })
+}
+
+impl Board {
+    pub(crate) fn new(env: Env) -> Arc<Board> {
+        let started = env.now();
+        let members = watch::Sender::new(Arc::default());
+        let (stirred, woken) = (Notify::new(), Notify::new());
+        Arc::new(Board {
+            env,
+            started,
+            seen: Mutex::default(),
+            members,
+            stirred,
+            woken,
+        })
+    }
+
+    /// Looks, or changes the leader's memory. `f` must not wait.
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Seen) -> T) -> T {
+        f(&mut self.seen.lock())
+    }
+
+    /// µs of the monotonic clock since the start.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.env.now().duration_since(self.started).as_micros() as u64
+    }
+
+    /// The median of the members' clocks, this one included (LOG.md §2).
+    pub(crate) fn clock_us(&self, seen: &Seen) -> u64 {
+        seen.pulses.clock_us(self.now_us(), self.env.wall_us())
+    }
+
+    /// Carries out a committed command and tells everyone.
+    pub(crate) fn apply(&self, index: u64, command: &Command) -> Outcome {
+        let mut seen = self.seen.lock();
+        let Effects {
+            outcome,
+            events,
+            members_changed,
+        } = seen.order.apply(index, command);
+        for event in &events {
+            if let Event::Cut(cut) = event {
+                let Seen { holdings, .. } = &mut *seen;
+                holdings.cut(cut);
+            }
+            seen.publish(event);
+        }
+        if members_changed {
+            let Seen {
+                holdings, order, ..
+            } = &mut *seen;
+            holdings.drop_dead(order);
+            self.tell_members(&seen);
+        }
+        outcome
+    }
+
+    /// The order of a snapshot: whoever listens begins anew with its Base.
+    pub(crate) fn install(&self, order: Order) {
+        let mut seen = self.seen.lock();
+        seen.order = order;
+        seen.holdings = Holdings::default();
+        seen.subscribers.clear();
+        seen.units.clear();
+        self.tell_members(&seen);
+    }
+
+    pub(crate) fn encode_order(&self) -> Vec<u8> {
+        self.seen.lock().order.encode()
+    }
+
+    /// Leadership was won (everything before it is applied) or lost: a leader's memory begins empty.
+    pub(crate) fn lead(&self, leads: bool) {
+        let mut seen = self.seen.lock();
+        seen.leads = leads;
+        seen.holdings = Holdings::default();
+        seen.pulses = Pulses::default();
+        seen.units.clear();
+        self.tell_members(&seen);
+    }
+
+    /// Base, then every event in apply order. It ends when the listener is too slow.
+    pub(crate) fn subscribe(&self) -> mpsc::Receiver<v1::LogEvent> {
+        let (events, listener) = mpsc::channel(EVENTS_QUEUED);
+        let mut seen = self.seen.lock();
+        let base = v1::LogEvent {
+            event: Some(Event::Base(seen.order.base())),
+        };
+        if events.try_send(base).is_ok() {
+            seen.subscribers
+                .retain(|subscriber| !subscriber.is_closed());
+            seen.subscribers.push(events);
+        }
+        listener
+    }
+
+    /// A unit that said Hello: its Base and its orders. A former conversation of it ends.
+    pub(crate) fn join_unit(
+        &self,
+        seen: &mut Seen,
+        hello: &v1::UnitHello,
+        stream: u64,
+    ) -> mpsc::Receiver<v1::UnitOrder> {
+        let (orders, listener) = mpsc::channel(EVENTS_QUEUED);
+        if let Some(base) = order_of(&Event::Base(seen.order.base())) {
+            let _fits = orders.try_send(base);
+        }
+        seen.units
+            .insert(hello.unit_id, UnitOutlet { stream, orders });
+        let Seen {
+            holdings, order, ..
+        } = seen;
+        holdings.hello(order, hello, stream, self.now_us());
+        self.tell_members(seen);
+        self.stirred.notify_one();
+        listener
+    }
+
+    /// A unit's conversation ended.
+    pub(crate) fn leave_unit(&self, unit: u64, stream: u64) {
+        let mut seen = self.seen.lock();
+        if seen
+            .units
+            .get(&unit)
+            .is_some_and(|outlet| outlet.stream == stream)
+        {
+            seen.units.remove(&unit);
+        }
+        if seen.holdings.closed(unit, stream) {
+            self.tell_members(&seen);
+        }
+    }
+
+    pub(crate) fn tell_members(&self, seen: &Seen) {
+        self.members.send_replace(Arc::new(seen.members()));
+    }
+
+    pub(crate) fn watch_members(&self) -> watch::Receiver<Arc<v1::Members>> {
+        self.members.subscribe()
+    }
+}

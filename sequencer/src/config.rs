@@ -1,0 +1,28 @@
+//! What a sequencer is told at start.
+pub use crate::membership::placement::Redundancy;
+use std::collections::BTreeMap;
+
+/// Equal on every voter, but for `voter`.
+#[derive(Clone, Debug)]
+pub struct SequencerConfig {
+    /// Which of the voters this one is.
+    pub voter: u64,
+    /// The voters' ids and addresses.
+    pub voters: BTreeMap<u64, String>,
+    /// R and W of stripes that are opened from now on.
+    pub redundancy: Redundancy,
+}
+
+impl SequencerConfig {
+    /// One voter, at `address` (empty: in process only).
+    pub fn single(address: impl Into<String>, units: u32, write_quorum: u32) -> SequencerConfig {
+        SequencerConfig {
+            voter: 1,
+            voters: BTreeMap::from([(1, address.into())]),
+            redundancy: Redundancy {
+                units,
+                write_quorum,
+            },
+        }
+    }
+}

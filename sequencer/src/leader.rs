@@ -1,0 +1,107 @@
+//! The leader's two loops: cuts, and the watch over the silent.
+use crate::board::Board;
+use crate::membership::pulses::STALL_US;
+use crate::order::command::{Found, Kind, ProposedCut};
+use crate::raft::Group;
+use dfs_env::Env;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{ReadPolicy, ServerState};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, warn};
+
+/// How often the silent are looked for: a member is gone after 500 to 600 ms of silence.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// Before leadership is asserted again, when that failed.
+const ASSERT_AGAIN: Duration = Duration::from_millis(50);
+
+/// Follows the group's elections: leads while it is the leader. Returns when the group has stopped.
+pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>) {
+    let mut metrics = group.server_metrics();
+    loop {
+        let leads = metrics.borrow_watched().state == ServerState::Leader;
+        if leads {
+            lead(&env, &group, &board).await;
+            board.lead(false);
+            if group.metrics().borrow_watched().running_state.is_err() {
+                return;
+            }
+            env.sleep(ASSERT_AGAIN).await;
+        } else if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Until a proposal or an assertion fails: then this voter leads no more, or cannot know it.
+async fn lead(env: &Env, group: &Group, board: &Board) {
+    // Applies everything before this term, so the first cut stands on all earlier ones.
+    if let Err(e) = group.ensure_linearizable(ReadPolicy::ReadIndex).await {
+        debug!("leadership cannot be asserted yet: {e}");
+        return;
+    }
+    if board.with(|seen| seen.order.cluster_id.is_empty()) {
+        let cluster_id = env.random_u128().to_be_bytes().to_vec();
+        if let Err(e) = group
+            .client_write(Kind::Found(Found { cluster_id }).into())
+            .await
+        {
+            debug!("the cluster cannot be founded yet: {e}");
+            return;
+        }
+    }
+    board.lead(true);
+    cut(group, board).await;
+}
+
+/// LOG-D3: one cut in flight; the next when it is applied and something has advanced. No timers.
+async fn cut(group: &Group, board: &Board) {
+    loop {
+        while let Some(proposed) = next_cut(board) {
+            if let Err(e) = group.client_write(Kind::Cut(proposed).into()).await {
+                debug!("a cut was not taken: {e}");
+                return;
+            }
+        }
+        board.stirred.notified().await;
+    }
+}
+
+fn next_cut(board: &Board) -> Option<ProposedCut> {
+    board.with(|seen| {
+        let log_time_us = board.clock_us(seen);
+        let proposal = seen.holdings.propose(&seen.order)?;
+        let forget_through = proposal.forget_through;
+        Some(ProposedCut {
+            ends: proposal.ends,
+            log_time_us,
+            forget_through,
+        })
+    })
+}
+
+/// LOG-D5: marks who has been silent for too long. Rests while nobody beats.
+pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
+    let mut before_us = board.now_us();
+    loop {
+        if !board.with(|seen| seen.pulses.any_beating()) {
+            board.woken.notified().await;
+            before_us = board.now_us();
+        }
+        env.sleep(WATCH_EVERY).await;
+        let now_us = board.now_us();
+        let stood_us = (now_us - before_us).saturating_sub(WATCH_EVERY.as_micros() as u64);
+        before_us = now_us;
+        board.with(|seen| {
+            if stood_us > STALL_US {
+                warn!(
+                    "this process stood still for {} ms; timers start anew",
+                    stood_us / 1000
+                );
+                seen.pulses.restart(now_us);
+            } else if seen.pulses.silence(now_us) {
+                board.tell_members(seen);
+            }
+        });
+    }
+}

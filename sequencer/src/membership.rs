@@ -1,0 +1,7 @@
+//! What the leader knows of units and processes, and never writes down (LOG-D1, D2, D5).
+//!
+//! Pure: reports and moments go in, candidates and verdicts come out. Moments are µs of a monotonic clock.
+pub(crate) mod clocks;
+pub(crate) mod holdings;
+pub(crate) mod placement;
+pub(crate) mod pulses;

@@ -1,0 +1,161 @@
+//! Commands as they stand in the Raft journal. Numbers never come back.
+use prost::Message;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// One entry of the Raft log.
+#[derive(Clone, PartialEq, Message)]
+pub struct Command {
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Kind {
+    #[prost(message, tag = "1")]
+    Found(Found),
+    #[prost(message, tag = "2")]
+    Cut(ProposedCut),
+    #[prost(message, tag = "3")]
+    Register(Register),
+    #[prost(message, tag = "4")]
+    OpenLane(OpenLane),
+    #[prost(message, tag = "5")]
+    OpenStripe(OpenStripe),
+    #[prost(message, tag = "6")]
+    SealLane(SealLane),
+    #[prost(message, tag = "7")]
+    CloseStripe(CloseStripe),
+}
+
+/// Gives the cluster its id; only the first one counts.
+#[derive(Clone, PartialEq, Message)]
+pub struct Found {
+    #[prost(bytes = "vec", tag = "1")]
+    pub cluster_id: Vec<u8>,
+}
+
+/// Lanes have durably grown to these frame ends. Max-merged: a late or doubled one does nothing.
+#[derive(Clone, PartialEq, Message)]
+pub struct ProposedCut {
+    #[prost(message, repeated, tag = "1")]
+    pub ends: Vec<ProposedEnd>,
+    /// Median of the members' wall clocks, µs.
+    #[prost(uint64, tag = "2")]
+    pub log_time_us: u64,
+    /// A cut_seq: cuts up to it are stamped by W units of every stripe they touch (LOG-U6).
+    #[prost(uint64, tag = "3")]
+    pub forget_through: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct ProposedEnd {
+    #[prost(uint64, tag = "1")]
+    pub lane: u64,
+    #[prost(uint64, tag = "2")]
+    pub end_idx: u64,
+    #[prost(fixed64, tag = "3")]
+    pub chain_high: u64,
+    #[prost(fixed64, tag = "4")]
+    pub chain_low: u64,
+}
+
+/// A process with its units.
+#[derive(Clone, PartialEq, Message)]
+pub struct Register {
+    #[prost(bytes = "vec", tag = "1")]
+    pub node_nonce: Vec<u8>,
+    /// 0 until the process knows it.
+    #[prost(uint64, tag = "2")]
+    pub node_id: u64,
+    #[prost(uint64, tag = "3")]
+    pub incarnation: u64,
+    #[prost(string, repeated, tag = "4")]
+    pub roles: Vec<String>,
+    #[prost(string, tag = "5")]
+    pub address: String,
+    #[prost(string, tag = "6")]
+    pub rack: String,
+    #[prost(uint32, tag = "7")]
+    pub rank: u32,
+    #[prost(message, repeated, tag = "8")]
+    pub units: Vec<RegisterUnit>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct RegisterUnit {
+    #[prost(uint32, tag = "1")]
+    pub slot: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub nonce: Vec<u8>,
+}
+
+/// A lane on the open stripe over exactly these units; if there is none, the stripe is opened with it.
+#[derive(Clone, PartialEq, Message)]
+pub struct OpenLane {
+    #[prost(bytes = "vec", tag = "1")]
+    pub request_id: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub owner_node: u64,
+    #[prost(uint64, tag = "3")]
+    pub owner_incarnation: u64,
+    #[prost(uint64, repeated, tag = "4")]
+    pub units: Vec<u64>,
+    #[prost(uint32, tag = "5")]
+    pub write_quorum: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct OpenStripe {
+    #[prost(uint64, repeated, tag = "1")]
+    pub units: Vec<u64>,
+    #[prost(uint32, tag = "2")]
+    pub write_quorum: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct SealLane {
+    #[prost(uint64, tag = "1")]
+    pub lane: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct CloseStripe {
+    #[prost(uint64, tag = "1")]
+    pub stripe: u64,
+}
+
+impl From<Kind> for Command {
+    fn from(kind: Kind) -> Command {
+        Command { kind: Some(kind) }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.kind {
+            None => "unknown",
+            Some(Kind::Found(_)) => "found",
+            Some(Kind::Cut(_)) => "cut",
+            Some(Kind::Register(_)) => "register",
+            Some(Kind::OpenLane(_)) => "open lane",
+            Some(Kind::OpenStripe(_)) => "open stripe",
+            Some(Kind::SealLane(_)) => "seal lane",
+            Some(Kind::CloseStripe(_)) => "close stripe",
+        })
+    }
+}
+
+// openraft wants serde of its payloads; the bytes are the one encoding there is.
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.encode_to_vec().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Command, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        Command::decode(bytes.as_slice()).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,88 @@
+//! The Raft group under the order: openraft, its journal, its snapshots, its view of time and tasks.
+pub(crate) mod journal;
+mod machine;
+mod peers;
+mod record;
+mod runtime;
+mod snapshot;
+mod tape;
+
+use crate::board::Board;
+use crate::order::Outcome;
+use crate::order::command::Command;
+use crate::raft::journal::Journal;
+use crate::raft::machine::Machine;
+use crate::raft::peers::Peers;
+use crate::raft::snapshot::Snapshots;
+use dfs_env::{Disk, Env};
+use openraft::{BasicNode, Config, SnapshotPolicy};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+openraft::declare_raft_types!(
+    /// What this Raft group is made of.
+    pub(crate) Types:
+        D = Command,
+        R = Outcome,
+        AsyncRuntime = runtime::EnvRuntime,
+);
+
+pub(crate) type Group = openraft::Raft<Types, Machine>;
+pub(crate) type Entry = openraft::alias::EntryOf<Types>;
+pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
+pub(crate) type Vote = openraft::alias::VoteOf<Types>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
+
+/// Entries between snapshots: a snapshot is written about every ten seconds of the heaviest load, and a
+/// restart replays at most this many.
+const SNAPSHOT_EVERY: u64 = 10_000;
+/// Entries kept below a snapshot for a follower that is a little behind.
+const ENTRIES_KEPT: u64 = 1_000;
+
+/// Opens journal and snapshot, and starts this voter's part in the group.
+pub(crate) async fn start(
+    env: &Env,
+    disk: Arc<dyn Disk>,
+    board: Arc<Board>,
+    voter: u64,
+    voters: &BTreeMap<u64, String>,
+) -> io::Result<(Group, Journal)> {
+    let journal = Journal::open(env, disk.clone()).await?;
+    let machine = Machine::open(Snapshots::new(disk), board).await?;
+    let group = Group::new(voter, config()?, Peers, journal.clone(), machine)
+        .await
+        .map_err(|e| io::Error::other(e.to_string()))?;
+    let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
+    if !group.is_initialized().await.map_err(|e| fatal(&e))? {
+        let nodes: BTreeMap<u64, BasicNode> = voters
+            .iter()
+            .map(|(id, address)| (*id, BasicNode::new(address)))
+            .collect();
+        // Equal lists on every voter make this idempotent.
+        group.initialize(nodes).await.map_err(|e| fatal(&e))?;
+    } else if voters.len() == 1 {
+        // Nobody else could be leader: no need to wait for an election time-out.
+        group.trigger().elect(false).await.map_err(|e| fatal(&e))?;
+    }
+    Ok((group, journal))
+}
+
+fn config() -> io::Result<Arc<Config>> {
+    let config = Config {
+        cluster_name: "dfs".into(),
+        heartbeat_interval: 50,
+        election_timeout_min: 150,
+        election_timeout_max: 300,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
+        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
+        purge_batch_size: ENTRIES_KEPT,
+        // A leader that restarts inside its own term may use a log id twice: an acknowledged cut was
+        // lost that way.
+        enable_leader_restore: Some(false),
+        // A voter that was cut off must not depose a healthy leader when it comes back.
+        enable_pre_vote: Some(true),
+        ..Config::default()
+    };
+    Ok(Arc::new(config.validate().map_err(io::Error::other)?))
+}

@@ -1,0 +1,227 @@
+//! The door: `dfs_rpc::roles::Sequencer`, one operation in each file.
+mod end;
+mod keep_alive;
+mod open_lane;
+mod register;
+mod status;
+mod subscribe;
+mod unit;
+
+use crate::board::{Board, Seen};
+use crate::config::SequencerConfig;
+use crate::order::command::Kind;
+use crate::order::{Outcome, Refused};
+use crate::raft::{Group, journal};
+use crate::{leader, raft};
+use async_trait::async_trait;
+use dfs_env::{Disk, Env};
+use dfs_rpc::roles::{Answers, Requests, Sequencer};
+use dfs_wire::{Code, Refusal, v1};
+use openraft::errors::{ClientWriteError, RaftError};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// One voter of the sequencer.
+pub struct SequencerRole {
+    env: Env,
+    config: SequencerConfig,
+    board: Arc<Board>,
+    group: Group,
+    journal: journal::Journal,
+    ends: mpsc::Sender<end::Caller>,
+}
+
+impl SequencerRole {
+    /// Opens what lies in `dir`, or begins with nothing there, and takes part in the group.
+    pub async fn start(
+        env: &Env,
+        dir: &Path,
+        config: SequencerConfig,
+    ) -> Result<Arc<SequencerRole>, Refusal> {
+        let env = env.group("sequencer");
+        let disk = env.disk(dir).map_err(|e| unopened(&e))?;
+        SequencerRole::start_on(env, disk, config).await
+    }
+
+    /// As `start`, on a disk that is open already; `env` becomes the role's own group of tasks.
+    pub async fn start_on(
+        env: Env,
+        disk: Arc<dyn Disk>,
+        config: SequencerConfig,
+    ) -> Result<Arc<SequencerRole>, Refusal> {
+        let board = Board::new(env.clone());
+        let (task_env, task_board) = (env.clone(), board.clone());
+        let (voter, voters) = (config.voter, config.voters.clone());
+        // In a task of the group, because openraft finds its env in the task that runs it.
+        let starting = env.spawn("sequencer-start", async move {
+            raft::start(&task_env, disk, task_board, voter, &voters).await
+        });
+        let started = starting
+            .await
+            .map_err(std::io::Error::other)
+            .and_then(|started| started);
+        let (group, journal) = match started {
+            Ok(started) => started,
+            Err(e) => {
+                env.stop().await;
+                return Err(unopened(&e));
+            }
+        };
+        env.spawn(
+            "sequencer-leader",
+            leader::follow(env.clone(), group.clone(), board.clone()),
+        );
+        env.spawn(
+            "sequencer-watch",
+            leader::watch_silence(env.clone(), board.clone()),
+        );
+        let (ends, callers) = mpsc::channel(end::CALLERS_QUEUED);
+        env.spawn(
+            "sequencer-end",
+            end::answer(group.clone(), board.clone(), callers),
+        );
+        Ok(Arc::new(SequencerRole {
+            env,
+            config,
+            board,
+            group,
+            journal,
+            ends,
+        }))
+    }
+
+    /// Ends this voter's part; what it has promised is on disk.
+    pub async fn stop(&self) {
+        if let Err(e) = self.group.shutdown().await {
+            tracing::debug!("the raft group was down already: {e}");
+        }
+        self.journal.close().await;
+        self.env.stop().await;
+    }
+
+    /// Proposes a command and waits until it is applied.
+    async fn propose(&self, what: &str, kind: Kind) -> Result<Outcome, Refusal> {
+        let written = self.group.client_write(kind.into()).await;
+        let outcome = written.map_err(|e| self.unwritten(what, e))?.data;
+        match outcome {
+            Outcome::Refused(Refused { code, what, why }) => {
+                let code = Code::try_from(code).unwrap_or(Code::Unspecified);
+                Err(Refusal::new(code, what, why))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn unwritten(
+        &self,
+        what: &str,
+        e: RaftError<raft::Types, ClientWriteError<raft::Types>>,
+    ) -> Refusal {
+        match e {
+            RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+                let address = forward
+                    .leader_node
+                    .map(|node| node.addr)
+                    .unwrap_or_default();
+                not_leading(what).primary(address)
+            }
+            RaftError::APIError(e) => Refusal::new(Code::State, what, e.to_string()),
+            RaftError::Fatal(e) => {
+                // The entry may be in the journal all the same.
+                Refusal::new(
+                    Code::TimedOut,
+                    what,
+                    format!("the sequencer has stopped: {e}"),
+                )
+            }
+        }
+    }
+
+    /// Runs `f` if this voter leads.
+    fn leading<T>(
+        &self,
+        what: &str,
+        f: impl FnOnce(&mut Seen) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let answer = self.board.with(|seen| seen.leads.then(|| f(seen)));
+        answer.unwrap_or_else(|| Err(not_leading(what).primary(self.leader_address())))
+    }
+
+    /// The address of another voter that leads; empty when there is none, or it is this one.
+    fn leader_address(&self) -> String {
+        use openraft::async_runtime::WatchReceiver;
+        let leader = self.group.server_metrics().borrow_watched().current_leader;
+        let other = leader.filter(|leader| *leader != self.config.voter);
+        other
+            .and_then(|leader| self.config.voters.get(&leader))
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+fn not_leading(what: &str) -> Refusal {
+    Refusal::new(Code::Unavailable, what, "this sequencer does not lead now")
+}
+
+/// A stream that the sequencer ends: the other side asks again and begins with a Base.
+fn ended(what: &str) -> Refusal {
+    Refusal::new(
+        Code::Unavailable,
+        what,
+        "it fell behind, was replaced, or the sequencer stopped",
+    )
+    .advice("Ask again; what was missed comes with the Base")
+}
+
+fn unopened(e: &std::io::Error) -> Refusal {
+    let (code, advice) = match e.kind() {
+        std::io::ErrorKind::InvalidData => (
+            Code::Corrupt,
+            "Restore the sequencer's directory from another voter; do not empty it",
+        ),
+        std::io::ErrorKind::StorageFull => (Code::NoSpace, "Free some space and start again"),
+        _ => (
+            Code::State,
+            "Look at the directory named in the configuration and start again",
+        ),
+    };
+    Refusal::new(code, "the sequencer's journal", e.to_string()).advice(advice)
+}
+
+#[async_trait]
+impl Sequencer for SequencerRole {
+    async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
+        self.register_process(request).await
+    }
+
+    async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
+        self.keep_process_alive(beats).await
+    }
+
+    async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
+        self.open_a_lane(request).await
+    }
+
+    async fn unit(
+        &self,
+        reports: Requests<v1::UnitReport>,
+    ) -> Result<Answers<v1::UnitOrder>, Refusal> {
+        self.converse_with_unit(reports).await
+    }
+
+    async fn subscribe(
+        &self,
+        _request: v1::SubscribeRequest,
+    ) -> Result<Answers<v1::LogEvent>, Refusal> {
+        Ok(self.stream_events())
+    }
+
+    async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
+        self.find_end(request).await
+    }
+
+    async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
+        Ok(self.describe())
+    }
+}
