@@ -1,6 +1,7 @@
 //! Connect and serve: the roles as traits, in process or over TCP, with handshake, deadlines and identity.
 //!
 //! - [`roles`]: what each role answers, and the `Connector` that finds it
+//! - [`members`]: the keep-alive stream of a process
 //! - [`serve`]: roles of this process answer on one port
 //! - [`remote`]: roles of other processes, as the same traits
 //! - [`connector`]: local roles directly, others over kept connections
@@ -9,6 +10,7 @@
 //! Invariants: R1 a connection carries nothing before its handshake has agreed. R2 a refusal comes out of a status
 //! exactly as it went in. R3 after a transport error a connection is never used for a new call.
 pub mod connector;
+pub mod members;
 pub mod remote;
 pub mod roles;
 pub mod serve;

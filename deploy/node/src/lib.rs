@@ -1,1 +1,9 @@
-//! dfs-node.
+//! Roles in one process from one configuration; all of them together are the embedded default.
+//!
+//! - [`config`]: what a process runs, and where
+//! - [`directory`]: the lock and the identity of a process
+//!
+//! Invariants: N1 a directory is used by one process at a time. N2 a role's directory is never made anew on
+//! another disk than the one it was on. N3 a node id belongs to a process's directory, for good.
+pub mod config;
+pub mod directory;

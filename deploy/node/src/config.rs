@@ -1,0 +1,296 @@
+//! The configuration of one process: one TOML, every key with its unit, default and bound.
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Slots of log units in one process: each has a directory and a writer of its own.
+const UNITS_MAX: u32 = 64;
+
+/// A role that a process can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleName {
+    Sequencer,
+    Unit,
+    Materializer,
+}
+
+impl RoleName {
+    pub const ALL: [RoleName; 3] = [RoleName::Sequencer, RoleName::Unit, RoleName::Materializer];
+
+    /// As it stands in configurations and in Members.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RoleName::Sequencer => "sequencer",
+            RoleName::Unit => "unit",
+            RoleName::Materializer => "materializer",
+        }
+    }
+}
+
+impl std::str::FromStr for RoleName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<RoleName, String> {
+        let found = RoleName::ALL.into_iter().find(|role| role.as_str() == name);
+        found.ok_or_else(|| format!("{name} is no role: use sequencer, unit or materializer"))
+    }
+}
+
+/// What one process runs, and where.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The data directory of the process; made if it is missing.
+    pub dir: PathBuf,
+    /// host:port at which all roles of the process answer; port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    pub listen: String,
+    /// host:port that others are told; default: the address listened on.
+    #[serde(default)]
+    pub advertise: Option<String>,
+    /// What runs here; default: everything.
+    #[serde(default = "default_roles")]
+    pub roles: Vec<RoleName>,
+    /// host:port of each sequencer voter; may be empty where the only sequencer runs here.
+    #[serde(default)]
+    pub sequencers: Vec<String>,
+    /// Slots of log units in this process, 1…64.
+    #[serde(default = "default_units")]
+    pub units: u32,
+    /// The rack this process stands in, for spreading copies; any text.
+    #[serde(default)]
+    pub rack: String,
+    /// Who campaigns first for a shard: lower first.
+    #[serde(default)]
+    pub rank: u32,
+    /// Needed for any address but loopback: nothing is encrypted or authenticated yet.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Only read when the cluster is made.
+    #[serde(default)]
+    pub cluster: ClusterConfig,
+}
+
+/// What a cluster is made with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// R: log units that hold each record, 1…7; default: 3, or 1 where a process runs fewer than 3 units alone.
+    pub log_replicas: Option<u32>,
+    /// W: how many of them must have it on disk before it counts; default: more than half of R.
+    pub log_write_quorum: Option<u32>,
+    /// How many copies of a file are stored; default: R.
+    pub file_copies: Option<u32>,
+    /// How many materializers hold each shard; default 2.
+    pub shard_replicas: Option<u32>,
+}
+
+/// A configuration that cannot be used: where, what, and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path}: {source}")]
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{key} = {value}: {allowed}")]
+    Value {
+        key: &'static str,
+        value: String,
+        allowed: String,
+    },
+}
+
+impl NodeConfig {
+    /// Reads and checks one file.
+    pub fn read(path: &Path) -> Result<NodeConfig, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let config: NodeConfig = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Everything in one process: the embedded default. One disk can promise no more than one copy,
+    /// so R = W = 1 with one or two units, else R = 3, W = 2.
+    pub fn embedded(dir: PathBuf, units: u32, port: u16) -> NodeConfig {
+        NodeConfig {
+            dir,
+            listen: format!("127.0.0.1:{port}"),
+            advertise: None,
+            roles: default_roles(),
+            sequencers: Vec::new(),
+            units,
+            rack: String::new(),
+            rank: 0,
+            insecure: false,
+            cluster: ClusterConfig {
+                shard_replicas: Some(1),
+                ..ClusterConfig::default()
+            },
+        }
+    }
+
+    pub fn runs(&self, role: RoleName) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// R of the cluster that this process would make.
+    pub fn log_replicas(&self) -> u32 {
+        let alone = self.sequencers.len() <= 1 && self.runs(RoleName::Unit);
+        let possible = if alone && self.units < 3 { 1 } else { 3 };
+        self.cluster.log_replicas.unwrap_or(possible)
+    }
+
+    /// W of the cluster that this process would make.
+    pub fn log_write_quorum(&self) -> u32 {
+        self.cluster
+            .log_write_quorum
+            .unwrap_or(self.log_replicas() / 2 + 1)
+    }
+
+    /// Copies of a file in the cluster that this process would make.
+    pub fn file_copies(&self) -> u32 {
+        self.cluster.file_copies.unwrap_or(self.log_replicas())
+    }
+
+    /// Every key within its bound.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        bound("units", self.units, 1, UNITS_MAX)?;
+        bound("cluster.log_replicas", self.log_replicas(), 1, 7)?;
+        bound(
+            "cluster.log_write_quorum",
+            self.log_write_quorum(),
+            1,
+            self.log_replicas(),
+        )?;
+        bound("cluster.file_copies", self.file_copies(), 1, 7)?;
+        bound(
+            "cluster.shard_replicas",
+            self.cluster.shard_replicas.unwrap_or(2),
+            1,
+            7,
+        )?;
+        if self.roles.is_empty() {
+            return Err(value(
+                "roles",
+                "[]",
+                "name at least one of sequencer, unit, materializer",
+            ));
+        }
+        if self.sequencers.is_empty() && !self.runs(RoleName::Sequencer) {
+            return Err(value(
+                "sequencers",
+                "[]",
+                "name the address of each sequencer",
+            ));
+        }
+        self.check_address()
+    }
+
+    fn check_address(&self) -> Result<(), ConfigError> {
+        let address: SocketAddr = self.listen.parse().map_err(|_| {
+            value(
+                "listen",
+                &self.listen,
+                "an IP address and a port, as 127.0.0.1:9010",
+            )
+        })?;
+        if !address.ip().is_loopback() && !self.insecure {
+            let allowed = "only loopback, unless insecure = true: nothing is encrypted yet";
+            return Err(value("listen", &self.listen, allowed));
+        }
+        Ok(())
+    }
+}
+
+fn bound(key: &'static str, given: u32, least: u32, most: u32) -> Result<(), ConfigError> {
+    if (least..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(value(
+        key,
+        &given.to_string(),
+        &format!("{least} to {most} is allowed"),
+    ))
+}
+
+fn value(key: &'static str, given: &str, allowed: &str) -> ConfigError {
+    ConfigError::Value {
+        key,
+        value: given.to_string(),
+        allowed: allowed.to_string(),
+    }
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:9010".to_string()
+}
+
+fn default_roles() -> Vec<RoleName> {
+    RoleName::ALL.to_vec()
+}
+
+fn default_units() -> u32 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConfigError, NodeConfig, RoleName};
+
+    fn parse(text: &str) -> Result<NodeConfig, String> {
+        let config: NodeConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        config
+            .check()
+            .map_err(|error: ConfigError| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn the_smallest_configuration_runs_everything() {
+        let config = parse("dir = '/d'").expect("valid");
+        assert_eq!(config.roles, RoleName::ALL);
+        assert_eq!((config.log_replicas(), config.log_write_quorum()), (1, 1));
+        let three = parse("dir = '/d'\nunits = 3").expect("valid");
+        assert_eq!(
+            (
+                three.log_replicas(),
+                three.log_write_quorum(),
+                three.file_copies()
+            ),
+            (3, 2, 3)
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (text, said) in [
+            ("dir = '/d'\nunit = 3", "unit"),
+            ("dir = '/d'\nunits = 0", "units = 0"),
+            ("dir = '/d'\nunits = 'x'", "line 2"),
+            ("dir = '/d'\nlisten = 'here'", "listen = here"),
+            ("dir = '/d'\nlisten = '0.0.0.0:1'", "insecure"),
+            ("dir = '/d'\nroles = ['unit']", "sequencers"),
+            ("dir = '/d'\nroles = ['cook']", "cook"),
+            (
+                "dir = '/d'\n[cluster]\nlog_replicas = 3\nlog_write_quorum = 4",
+                "log_write_quorum = 4",
+            ),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(said), "{text:?} says {error:?}");
+        }
+    }
+}
