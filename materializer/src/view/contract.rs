@@ -1,0 +1,1 @@
+//! What every view must do; both stores pass it.

@@ -1,0 +1,129 @@
+//! The view on disk: fjall, five keyspaces, one batch over all of them.
+use super::{Keyspace, Layer, Read, STAMP_KEY, Scan, Snapshot, Stamp, View, ViewError, agree};
+use bytes::Bytes;
+use fjall::{Database, KeyspaceCreateOptions, PersistMode, Readable};
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+
+/// With one worker thread fjall 3.1.13 deadlocks under fast writes (CRATES.md).
+const WORKER_THREADS: usize = 2;
+/// Of blocks read from disk: what a small machine can spare beside the memtables.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Per keyspace: five of them, two generations each, stay under 200 MiB.
+const MEMTABLE_BYTES: u64 = 16 << 20;
+
+/// Rows in a directory of their own. A cache of the log: deleted and refolded, never repaired.
+pub struct LsmView {
+    database: Database,
+    spaces: [fjall::Keyspace; 5],
+    stamp: Mutex<Stamp>,
+}
+
+impl LsmView {
+    /// Opens or makes the store at `path`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`ViewError::Disagree`] and [`ViewError::Format`]: delete the directory and fold again.
+    pub fn open(path: &Path) -> Result<LsmView, ViewError> {
+        let database = Database::builder(path)
+            .worker_threads(WORKER_THREADS)
+            .cache_size(CACHE_BYTES)
+            .open()
+            .map_err(unreadable)?;
+        let mut spaces = Vec::with_capacity(Keyspace::ALL.len());
+        for space in Keyspace::ALL {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+            spaces.push(database.keyspace(space.name(), options).map_err(unreadable)?);
+        }
+        let spaces: [fjall::Keyspace; 5] =
+            spaces.try_into().map_err(|_| ViewError::Format("keyspaces".into()))?;
+        let snapshot = database.snapshot();
+        let mut found = Vec::with_capacity(spaces.len());
+        for space in Keyspace::ALL {
+            let stamp = snapshot.get(&spaces[space as usize], STAMP_KEY).map_err(unreadable)?;
+            found.push((space, stamp.map(Bytes::from)));
+        }
+        let stamp = Mutex::new(agree(&found)?);
+        Ok(LsmView { database, spaces, stamp })
+    }
+}
+
+/// A store that does not open for another reason than the disk itself is rebuilt.
+fn unreadable(error: fjall::Error) -> ViewError {
+    match error {
+        fjall::Error::Io(_) | fjall::Error::Poisoned | fjall::Error::Locked => failed(error),
+        other => ViewError::Format(other.to_string()),
+    }
+}
+
+fn failed(error: fjall::Error) -> ViewError {
+    ViewError::Failed(error.to_string())
+}
+
+impl View for LsmView {
+    fn snapshot(&self) -> Snapshot {
+        // Held over both, so that the stamp is that of the rows.
+        let stamp = self.stamp.lock();
+        let rows = Rows { spaces: self.spaces.clone(), snapshot: self.database.snapshot() };
+        Snapshot::new(*stamp, Arc::new(rows))
+    }
+
+    fn commit(&self, layer: Layer, stamp: Stamp) -> Result<(), ViewError> {
+        let mut batch = self.database.batch();
+        for (space, key, value) in layer.into_writes() {
+            let space = &self.spaces[space as usize];
+            match value {
+                Some(value) => batch.insert(space, Bytes::from(key), value),
+                None => batch.remove(space, Bytes::from(key)),
+            }
+        }
+        for space in &self.spaces {
+            batch.insert(space, STAMP_KEY, stamp.encode());
+        }
+        let mut current = self.stamp.lock();
+        batch.commit().map_err(failed)?;
+        *current = stamp;
+        Ok(())
+    }
+
+    fn persist(&self) -> Result<(), ViewError> {
+        self.database.persist(PersistMode::SyncAll).map_err(failed)
+    }
+}
+
+struct Rows {
+    spaces: [fjall::Keyspace; 5],
+    snapshot: fjall::Snapshot,
+}
+
+fn row(guard: fjall::Guard) -> Result<(Bytes, Bytes), ViewError> {
+    let (key, value) = guard.into_inner().map_err(failed)?;
+    Ok((key.into(), value.into()))
+}
+
+impl Read for Rows {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
+        let value = self.snapshot.get(&self.spaces[space as usize], key).map_err(failed)?;
+        Ok(value.map(Bytes::from))
+    }
+
+    fn scan<'a>(&'a self, space: Keyspace, from: &[u8], to: &[u8]) -> Scan<'a> {
+        if from >= to {
+            return Box::new(std::iter::empty());
+        }
+        Box::new(self.snapshot.range(&self.spaces[space as usize], from..to).map(row))
+    }
+
+    fn last(
+        &self,
+        space: Keyspace,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<(Bytes, Bytes)>, ViewError> {
+        if from >= to {
+            return Ok(None);
+        }
+        self.snapshot.range(&self.spaces[space as usize], from..to).next_back().map(row).transpose()
+    }
+}

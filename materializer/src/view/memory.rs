@@ -1,0 +1,91 @@
+//! The view in memory: persistent maps, so that a snapshot costs nothing and never changes.
+use super::{Keyspace, Layer, Read, STAMP_KEY, Scan, Snapshot, Stamp, View, ViewError, agree};
+use bytes::Bytes;
+use imbl::OrdMap;
+use parking_lot::Mutex;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Rows in memory; lost with the process. For simulation and tests.
+#[derive(Default)]
+pub struct MemoryView {
+    rows: Mutex<Rows>,
+}
+
+#[derive(Clone, Default)]
+struct Rows {
+    spaces: [OrdMap<Bytes, Bytes>; 5],
+}
+
+impl MemoryView {
+    pub fn new() -> MemoryView {
+        MemoryView::default()
+    }
+}
+
+impl View for MemoryView {
+    fn snapshot(&self) -> Snapshot {
+        let rows = self.rows.lock().clone();
+        let found = Keyspace::ALL.map(|s| (s, rows.spaces[s as usize].get(STAMP_KEY).cloned()));
+        let stamp = agree(&found).expect("a batch in memory is whole");
+        Snapshot::new(stamp, Arc::new(rows))
+    }
+
+    fn commit(&self, batch: Layer, stamp: Stamp) -> Result<(), ViewError> {
+        let mut rows = self.rows.lock();
+        for (space, key, value) in batch.into_writes() {
+            let rows = &mut rows.spaces[space as usize];
+            match value {
+                Some(value) => rows.insert(Bytes::from(key), value),
+                None => rows.remove(key.as_slice()),
+            };
+        }
+        for space in &mut rows.spaces {
+            space.insert(Bytes::from_static(STAMP_KEY), stamp.encode());
+        }
+        Ok(())
+    }
+
+    fn persist(&self) -> Result<(), ViewError> {
+        Ok(())
+    }
+}
+
+impl Rows {
+    /// `from` < `to`.
+    fn range<'a>(
+        &'a self,
+        space: Keyspace,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
+        let bounds = (Bound::Included(from), Bound::Excluded(to));
+        self.spaces[space as usize].range::<_, [u8]>(bounds)
+    }
+}
+
+impl Read for Rows {
+    fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
+        Ok(self.spaces[space as usize].get(key).cloned())
+    }
+
+    fn scan<'a>(&'a self, space: Keyspace, from: &[u8], to: &[u8]) -> Scan<'a> {
+        if from >= to {
+            return Box::new(std::iter::empty());
+        }
+        Box::new(self.range(space, from, to).map(|(key, value)| Ok((key.clone(), value.clone()))))
+    }
+
+    fn last(
+        &self,
+        space: Keyspace,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<(Bytes, Bytes)>, ViewError> {
+        if from >= to {
+            return Ok(None);
+        }
+        let last = self.range(space, from, to).next_back();
+        Ok(last.map(|(key, value)| (key.clone(), value.clone())))
+    }
+}
