@@ -1,0 +1,118 @@
+//! Requests that change nothing: any replica will do, and another one when it fails.
+
+use dfs_wire::v1::answer::Body;
+use dfs_wire::v1::request::Op;
+use dfs_wire::{Code, Refusal, v1};
+use tokio::time::Instant;
+
+use super::{Dialog, Failed};
+
+impl Dialog {
+    /// The answer, or the refusal, of whoever can serve it within the configured time.
+    pub(crate) async fn read(&self, op: Op) -> Result<v1::Answer, Refusal> {
+        self.read_until(op, self.deadline()).await
+    }
+
+    pub(crate) async fn read_until(
+        &self,
+        op: Op,
+        deadline: Instant,
+    ) -> Result<v1::Answer, Refusal> {
+        let mut backoff = self.backoff();
+        loop {
+            let refusal = match self.read_once(op.clone(), deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
+            };
+            if !asks_again(refusal.code()) || !backoff.pause(deadline).await {
+                return Err(unanswered_read(refusal));
+            }
+        }
+    }
+
+    async fn read_once(&self, op: Op, deadline: Instant) -> Result<v1::Answer, Refusal> {
+        let patience = self.config.attempt_timeout.min(self.left(deadline));
+        let address = match self.env.timeout(patience, self.place()).await {
+            Ok(address) => address?,
+            Err(_) => return Err(silent("the sequencer")),
+        };
+        let asked = self.ask_at(&address, op, None, deadline);
+        let refusal = match self.env.timeout(patience, asked).await {
+            Ok(Ok(mut answer)) => match answer.body.take() {
+                Some(Body::Refusal(refusal)) => Refusal::from(refusal),
+                body => return Ok(v1::Answer { body, ..answer }),
+            },
+            Ok(Err(failed)) => failed.into_refusal(),
+            Err(_) => silent(&address),
+        };
+        if asks_again(refusal.code()) {
+            self.look_elsewhere(&address, &refusal, deadline).await;
+        }
+        Err(refusal)
+    }
+
+    /// After a refusal that another member might not give.
+    pub(crate) async fn look_elsewhere(&self, address: &str, refusal: &Refusal, deadline: Instant) {
+        if refusal.code() == Code::Busy || refusal.code() == Code::Void {
+            return; // it is the right one
+        }
+        self.places.failed(address);
+        let primary = &refusal.get().primary;
+        if refusal.code() == Code::Moved && !primary.is_empty() {
+            self.places.set_primary(primary);
+            return;
+        }
+        let patience = self.config.attempt_timeout.min(self.left(deadline));
+        let refreshed = self.env.timeout(patience, self.refresh_places()).await;
+        if let Ok(Err(refusal)) = refreshed {
+            tracing::debug!(%refusal, "the sequencer does not say who is there");
+        }
+    }
+}
+
+pub(crate) fn silent(who: &str) -> Refusal {
+    let why = format!("{who} does not answer in time");
+    Refusal::new(Code::Unavailable, "the file system", why)
+}
+
+/// Refusals that say nothing about the request itself.
+pub(crate) fn asks_again(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable | Code::TimedOut | Code::Void | Code::Moved | Code::Busy | Code::NotYet
+    )
+}
+
+/// A read has no outcome that could be unknown: nothing happened.
+fn unanswered_read(refusal: Refusal) -> Refusal {
+    if refusal.code() != Code::TimedOut {
+        return refusal;
+    }
+    let wire = refusal.into_wire();
+    Refusal::new(Code::Unavailable, wire.what, wire.why)
+}
+
+impl Dialog {
+    /// A read whose answer takes as long as it takes: one attempt has all the time there is.
+    pub(crate) async fn read_patiently(&self, op: Op) -> Result<v1::Answer, Refusal> {
+        let deadline = self.deadline();
+        let mut backoff = self.backoff();
+        loop {
+            let asked = async {
+                let address = self.place().await.map_err(Failed::NotSent)?;
+                self.ask_at(&address, op.clone(), None, deadline).await
+            };
+            let refusal = match self.env.timeout(self.left(deadline), asked).await {
+                Ok(Ok(mut answer)) => match answer.body.take() {
+                    Some(Body::Refusal(refusal)) => Refusal::from(refusal),
+                    body => return Ok(v1::Answer { body, ..answer }),
+                },
+                Ok(Err(failed)) => failed.into_refusal(),
+                Err(_) => return Err(silent("the materializer")),
+            };
+            if !asks_again(refusal.code()) || !backoff.pause(deadline).await {
+                return Err(unanswered_read(refusal));
+            }
+        }
+    }
+}
