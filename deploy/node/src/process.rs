@@ -1,0 +1,144 @@
+//! A whole process: directory, port, roles; from start to an orderly stop.
+use crate::config::{NodeConfig, RoleName};
+use crate::directory::Directory;
+use crate::roles::{Place, RoleSet};
+use anyhow::Context;
+use dfs_env::{Env, Task};
+use dfs_rpc::connector::NodeConnector;
+use dfs_rpc::serve::{SharedRoles, serve};
+use dfs_wire::Refusal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// An orderly stop takes no longer; what is left then is as after a kill, which is safe.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// A running process.
+pub struct Node {
+    env: Env,
+    address: SocketAddr,
+    roles: RoleSet,
+    connector: Arc<NodeConnector>,
+    stop_serving: Option<oneshot::Sender<()>>,
+    serving: Task<()>,
+}
+
+impl Node {
+    /// Opens the directory, takes the port, starts the roles and joins the cluster.
+    ///
+    /// # Errors
+    /// When the directory is in use, the port is taken, or the cluster refuses this process.
+    pub async fn start(env: &Env, config: NodeConfig) -> anyhow::Result<Node> {
+        config.check()?;
+        let env = env.group("node");
+        let directory = Directory::open(&env, &config).await?;
+        let listener = TcpListener::bind(&config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is it taken?", config.listen))?;
+        let address = listener.local_addr()?;
+        let shared = SharedRoles::default();
+        let connector = NodeConnector::new(env.clone(), shared.clone(), sequencers(&config));
+        let advertised = config
+            .advertise
+            .clone()
+            .unwrap_or_else(|| address.to_string());
+        connector.answer_at(advertised.clone());
+        let (stop_serving, stopped) = oneshot::channel();
+        let serving = serve_on(&env, listener, shared.clone(), stopped);
+        let place = Place {
+            env: env.clone(),
+            config,
+            directory,
+            connector: connector.clone(),
+            shared,
+            address: advertised,
+        };
+        let roles = RoleSet::start(place).await?;
+        let owner = &roles.owner;
+        connector.identify(
+            roles.cluster_id.clone(),
+            owner.node_id,
+            owner.incarnation,
+            "node",
+        );
+        Ok(Node {
+            env,
+            address,
+            roles,
+            connector,
+            stop_serving: Some(stop_serving),
+            serving,
+        })
+    }
+
+    /// Where all roles of this process answer.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finds every role of the cluster, those of this process directly.
+    pub fn connector(&self) -> Arc<NodeConnector> {
+        self.connector.clone()
+    }
+
+    pub fn roles(&self) -> &RoleSet {
+        &self.roles
+    }
+
+    /// Waits until reads and writes are served here.
+    pub async fn ready(&self) {
+        self.roles.serving().await;
+    }
+
+    /// Waits until a role has ended for good, and says why.
+    pub async fn failed(&self) -> Refusal {
+        self.roles.failed().await
+    }
+
+    /// Hands over, drains, persists; within 5 s.
+    pub async fn stop(mut self) {
+        let orderly = async {
+            self.roles.stop().await;
+            if let Some(stop) = self.stop_serving.take() {
+                let _ = stop.send(());
+            }
+            // A client that keeps its connection open does not hold up the stop.
+            let _ = self
+                .env
+                .timeout(Duration::from_millis(200), &mut self.serving)
+                .await;
+        };
+        if self.env.timeout(STOP_WITHIN, orderly).await.is_err() {
+            tracing::warn!("stop took too long; what was not persisted is folded again at start");
+        }
+        self.env.stop().await;
+    }
+}
+
+/// A process that runs the only sequencer needs no addresses.
+fn sequencers(config: &NodeConfig) -> Vec<String> {
+    if config.runs(RoleName::Sequencer) {
+        Vec::new()
+    } else {
+        config.sequencers.clone()
+    }
+}
+
+fn serve_on(
+    env: &Env,
+    listener: TcpListener,
+    shared: SharedRoles,
+    stopped: oneshot::Receiver<()>,
+) -> Task<()> {
+    env.spawn("serve", async move {
+        let stop = async {
+            let _ = stopped.await;
+        };
+        if let Err(error) = serve(listener, shared, stop).await {
+            tracing::error!(%error, "the port is lost: stop the process and start it again");
+        }
+    })
+}

@@ -1,0 +1,223 @@
+//! The roles of one process, from its directory to running and registered; the same over TCP and simulated.
+mod materializer;
+mod unit;
+
+use crate::config::{NodeConfig, RoleName};
+use crate::directory::Directory;
+use anyhow::Context;
+use dfs_env::{Env, Task};
+use dfs_rpc::members::{BeatSource, keep_alive};
+use dfs_rpc::roles::Connector;
+use dfs_rpc::serve::SharedRoles;
+use dfs_sequencer::{SequencerConfig, SequencerRole};
+use dfs_wire::limits::PROTOCOL_VERSION;
+use dfs_wire::{Refusal, v1};
+use materializer::Materializers;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use unit::Units;
+
+/// Between attempts to join, and to open a role that ended.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+/// Later joining attempts that fail are reported, one in so many.
+const REPORT_EVERY: u32 = 25;
+
+/// What a process needs before its roles can start.
+pub struct Place {
+    pub env: Env,
+    pub config: NodeConfig,
+    pub directory: Directory,
+    /// Finds all roles, those of this process included.
+    pub connector: Arc<dyn Connector>,
+    /// Where the roles of this process are found by others.
+    pub shared: SharedRoles,
+    /// host:port that others are told.
+    pub address: String,
+}
+
+/// Running roles.
+pub struct RoleSet {
+    env: Env,
+    shared: SharedRoles,
+    sequencer: Option<Arc<SequencerRole>>,
+    units: Arc<Units>,
+    materializers: Arc<Materializers>,
+    pub owner: v1::Owner,
+    pub cluster_id: bytes::Bytes,
+    members: watch::Receiver<Arc<v1::Members>>,
+    tasks: Mutex<Vec<Task<()>>>,
+}
+
+impl RoleSet {
+    /// Starts what the configuration names, in the order in which they need each other.
+    ///
+    /// # Errors
+    /// When a directory cannot be used, or the cluster refuses this process.
+    pub async fn start(mut place: Place) -> anyhow::Result<RoleSet> {
+        let sequencer = start_sequencer(&place).await?;
+        let units = Units::open(&place).await?;
+        let incarnation = place.env.random_u64();
+        let registered = join(&place, incarnation, units.slots()).await?;
+        place
+            .directory
+            .joined(&registered.cluster_id, registered.node_id)
+            .await?;
+        let owner = v1::Owner {
+            node_id: registered.node_id,
+            incarnation,
+        };
+        identify(&place, &registered, incarnation);
+        let units = units.start(&place, &registered, owner);
+        let materializers = Materializers::new();
+        let (members, beating) = {
+            let source = beats(&place, owner, units.clone(), materializers.clone());
+            keep_alive(&place.env, place.connector.clone(), source)
+        };
+        let mut tasks = vec![beating];
+        tasks.extend(units.supervise(&place.env));
+        if place.config.runs(RoleName::Materializer) {
+            let cluster_id = registered.cluster_id.clone();
+            tasks.push(materializers.supervise(&place, owner, cluster_id, members.clone()));
+        }
+        Ok(RoleSet {
+            env: place.env,
+            shared: place.shared,
+            sequencer,
+            units,
+            materializers,
+            owner,
+            cluster_id: registered.cluster_id,
+            members,
+            tasks: Mutex::new(tasks),
+        })
+    }
+
+    /// The latest Members this process has heard.
+    pub fn members(&self) -> Arc<v1::Members> {
+        self.members.borrow().clone()
+    }
+
+    /// Waits until the materializer of this process serves reads; at once where there is none.
+    pub async fn serving(&self) {
+        self.materializers.serving(&self.env).await;
+    }
+
+    /// Waits until a role has ended in a way that no restart can cure, and says why.
+    pub async fn failed(&self) -> Refusal {
+        self.materializers.failed().await
+    }
+
+    /// Orderly: the materializer first, the sequencer last.
+    pub async fn stop(&self) {
+        for task in self.tasks.lock().drain(..) {
+            task.abort();
+        }
+        self.materializers.stop().await;
+        self.units.stop().await;
+        if let Some(sequencer) = &self.sequencer {
+            sequencer.stop().await;
+        }
+        let mut shared = self.shared.write();
+        (shared.sequencer, shared.materializer) = (None, None);
+        shared.units.clear();
+    }
+}
+
+async fn start_sequencer(place: &Place) -> anyhow::Result<Option<Arc<SequencerRole>>> {
+    if !place.config.runs(RoleName::Sequencer) {
+        return Ok(None);
+    }
+    let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
+    let config = SequencerConfig::single(place.address.clone(), replicas, quorum);
+    let role = SequencerRole::start(&place.env, &place.directory.sequencer(), config)
+        .await
+        .context("the sequencer does not start")?;
+    place.shared.write().sequencer = Some(role.clone());
+    Ok(Some(role))
+}
+
+/// Registers until the sequencer answers; only a refusal that no waiting can cure ends it.
+async fn join(
+    place: &Place,
+    incarnation: u64,
+    units: Vec<v1::UnitSlot>,
+) -> anyhow::Result<v1::Registered> {
+    let request = v1::RegisterRequest {
+        node_nonce: place.directory.nonce(),
+        incarnation,
+        roles: place
+            .config
+            .roles
+            .iter()
+            .map(|role| role.as_str().to_string())
+            .collect(),
+        address: place.address.clone(),
+        rack: place.config.rack.clone(),
+        rank: place.config.rank,
+        units,
+        node_id: place.directory.identity.node_id,
+    };
+    let mut attempts = 0;
+    loop {
+        match register(&*place.connector, request.clone()).await {
+            Ok(registered) => return Ok(registered),
+            Err(refusal) if !refusal.is_retryable() => {
+                return Err(refusal).context("the cluster does not take this process");
+            }
+            Err(refusal) => {
+                if attempts % REPORT_EVERY == REPORT_EVERY - 1 {
+                    tracing::warn!(%refusal, "cannot register with the sequencer yet; trying on");
+                }
+                attempts += 1;
+                place.env.sleep(RETRY_EVERY).await;
+            }
+        }
+    }
+}
+
+async fn register(
+    connector: &dyn Connector,
+    request: v1::RegisterRequest,
+) -> Result<v1::Registered, Refusal> {
+    connector.sequencer().await?.register(request).await
+}
+
+fn identify(place: &Place, registered: &v1::Registered, incarnation: u64) {
+    place.shared.write().identity = v1::Greeted {
+        cluster_id: registered.cluster_id.clone(),
+        protocol: PROTOCOL_VERSION,
+        node_id: registered.node_id,
+        incarnation,
+        roles: place
+            .config
+            .roles
+            .iter()
+            .map(|role| role.as_str().to_string())
+            .collect(),
+    };
+}
+
+/// What this process says of itself ten times a second.
+fn beats(
+    place: &Place,
+    owner: v1::Owner,
+    units: Arc<Units>,
+    materializers: Arc<Materializers>,
+) -> BeatSource {
+    let (env, address) = (place.env.clone(), place.address.clone());
+    Arc::new(move || {
+        let progress = materializers.progress();
+        v1::Beat {
+            node_id: owner.node_id,
+            incarnation: owner.incarnation,
+            wall_us: env.wall_us(),
+            units: units.space(),
+            stepped_down: progress.stepped_down,
+            applied_lsn: progress.applied_lsn,
+            durable_lsn: progress.durable_lsn,
+            address: address.clone(),
+        }
+    })
+}

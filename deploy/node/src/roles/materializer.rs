@@ -1,0 +1,165 @@
+//! The materializer of a process: opened, watched, and opened again when it ends.
+use super::{Place, RETRY_EVERY};
+use crate::config::NodeConfig;
+use dfs_env::{Env, Task};
+use dfs_log::ClusterLog;
+use dfs_materializer::{MaterializerConfig, MaterializerRole, Progress, Store};
+use dfs_rpc::roles::Materializer as _;
+use dfs_rpc::serve::SharedRoles;
+use dfs_wire::limits::{INLINE_BYTES_DEFAULT, SESSION_LEASE_US};
+use dfs_wire::{Code, Refusal, v1};
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often a starting materializer is asked whether it serves.
+const SERVING_EVERY: Duration = Duration::from_millis(5);
+
+/// The one materializer that may run here now.
+pub(super) struct Materializers {
+    running: Mutex<Option<Arc<MaterializerRole>>>,
+    failed: watch::Sender<Option<Refusal>>,
+}
+
+/// What every attempt to open it needs.
+struct Opening {
+    env: Env,
+    store: PathBuf,
+    owner: v1::Owner,
+    rank: u32,
+    cluster_id: bytes::Bytes,
+    settings: v1::Settings,
+    members: watch::Receiver<Arc<v1::Members>>,
+    log: Arc<ClusterLog>,
+    shared: SharedRoles,
+}
+
+impl Materializers {
+    pub(super) fn new() -> Arc<Materializers> {
+        Arc::new(Materializers {
+            running: Mutex::default(),
+            failed: watch::Sender::new(None),
+        })
+    }
+
+    pub(super) fn supervise(
+        self: &Arc<Self>,
+        place: &Place,
+        owner: v1::Owner,
+        cluster_id: bytes::Bytes,
+        members: watch::Receiver<Arc<v1::Members>>,
+    ) -> Task<()> {
+        let opening = Opening {
+            env: place.env.clone(),
+            store: place.directory.materializer(),
+            owner,
+            rank: place.config.rank,
+            cluster_id,
+            settings: settings(&place.config),
+            members,
+            log: ClusterLog::open(place.env.clone(), place.connector.clone(), owner),
+            shared: place.shared.clone(),
+        };
+        let own = self.clone();
+        place.env.spawn("materializer-supervisor", async move {
+            own.keep_open(opening).await
+        })
+    }
+
+    /// A failed store or a lost disk ends the role; it is opened again, and folds again what it lost.
+    async fn keep_open(&self, opening: Opening) {
+        loop {
+            let refusal = match opening.open().await {
+                Ok(role) => {
+                    *self.running.lock() = Some(role.clone());
+                    opening.shared.write().materializer = Some(role.clone());
+                    let refusal = role.failed().await;
+                    opening.shared.write().materializer = None;
+                    *self.running.lock() = None;
+                    role.stop().await;
+                    refusal
+                }
+                Err(refusal) => refusal,
+            };
+            if matches!(
+                refusal.code(),
+                Code::LogWentBack | Code::Mismatch | Code::State
+            ) {
+                tracing::error!(%refusal, "the materializer stops for good: a person must look");
+                self.failed.send_replace(Some(refusal));
+                return;
+            }
+            tracing::warn!(%refusal, "the materializer ended; opening it again");
+            opening.env.sleep(RETRY_EVERY).await;
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let running = self.running.lock().clone();
+        running.map(|role| role.progress()).unwrap_or_default()
+    }
+
+    pub(super) async fn serving(&self, env: &Env) {
+        loop {
+            let running = self.running.lock().clone();
+            if let Some(role) = running
+                && role.status().await.is_ok_and(|status| serves(&status))
+            {
+                return;
+            }
+            env.sleep(SERVING_EVERY).await;
+        }
+    }
+
+    pub(super) async fn failed(&self) -> Refusal {
+        let mut failed = self.failed.subscribe();
+        loop {
+            if let Some(refusal) = failed.borrow_and_update().clone() {
+                return refusal;
+            }
+            if failed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    pub(super) async fn stop(&self) {
+        let running = self.running.lock().take();
+        if let Some(role) = running {
+            role.stop().await;
+        }
+    }
+}
+
+impl Opening {
+    async fn open(&self) -> Result<Arc<MaterializerRole>, Refusal> {
+        let config = MaterializerConfig {
+            owner: self.owner,
+            rank: self.rank,
+            cluster_id: self.cluster_id.clone(),
+            store: Store::Directory(self.store.clone()),
+            settings: self.settings.clone(),
+            members: self.members.clone(),
+        };
+        MaterializerRole::start(self.env.clone(), config, self.log.clone()).await
+    }
+}
+
+/// As primary or replica, with a term that somebody holds.
+fn serves(status: &v1::MaterializerStatusAnswer) -> bool {
+    status.term > 0 && status.role != "catching up"
+}
+
+/// What a cluster is made with; later changes are records.
+fn settings(config: &NodeConfig) -> v1::Settings {
+    let rule = v1::redundancy::Rule::Replicated(config.file_copies());
+    v1::Settings {
+        replicas: config.cluster.shard_replicas.unwrap_or(2),
+        redundancy: Some(v1::Redundancy { rule: Some(rule) }),
+        inline_bytes_max: INLINE_BYTES_DEFAULT as u32,
+        retention_us: 0,
+        lease_us: SESSION_LEASE_US,
+    }
+}

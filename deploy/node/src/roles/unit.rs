@@ -1,0 +1,173 @@
+//! The log units of a process, one for each slot: opened, watched, and opened again when they end.
+use super::{Place, RETRY_EVERY};
+use crate::config::RoleName;
+use anyhow::Context;
+use dfs_env::{Disk, Env, Task};
+use dfs_log_units::{Identity, UnitConfig, UnitRole, bind, format_or_open};
+use dfs_rpc::roles::Connector;
+use dfs_rpc::serve::SharedRoles;
+use dfs_wire::{Refusal, v1};
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One slot: a directory with a unit in it.
+struct Slot {
+    number: u32,
+    dir: PathBuf,
+    nonce: bytes::Bytes,
+}
+
+/// All slots of a process before they have their ids.
+pub(super) struct Formatted {
+    slots: Vec<Slot>,
+}
+
+/// The units that run here, by slot.
+pub(super) struct Units {
+    connector: Arc<dyn Connector>,
+    shared: SharedRoles,
+    cluster_id: bytes::Bytes,
+    owner: v1::Owner,
+    slots: Vec<(u64, Slot)>,
+    running: Mutex<Vec<Option<Arc<UnitRole>>>>,
+}
+
+impl Units {
+    /// Reads who the unit in each slot is; an empty directory becomes a new unit.
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Formatted> {
+        let count = if place.config.runs(RoleName::Unit) {
+            place.config.units
+        } else {
+            0
+        };
+        let mut slots = Vec::new();
+        for number in 1..=count {
+            let dir = place.directory.unit(number);
+            let (identity, _, _) = identify(&place.env, &dir)
+                .await
+                .with_context(|| format!("cannot use the unit in {}", dir.display()))?;
+            slots.push(Slot {
+                number,
+                dir,
+                nonce: identity.nonce,
+            });
+        }
+        Ok(Formatted { slots })
+    }
+
+    /// One task a slot, each keeping its unit open.
+    pub(super) fn supervise(self: &Arc<Self>, env: &Env) -> Vec<Task<()>> {
+        (0..self.slots.len())
+            .map(|at| {
+                let (own, slot_env) = (self.clone(), env.clone());
+                env.spawn("unit-supervisor", async move {
+                    own.keep_open(at, slot_env).await
+                })
+            })
+            .collect()
+    }
+
+    /// A failed disk ends the unit (LOG-U3); it is opened again, and what it holds is read anew.
+    async fn keep_open(&self, at: usize, env: Env) {
+        let unit_id = self.slots[at].0;
+        loop {
+            let refusal = match self.start(at, &env).await {
+                Ok(role) => {
+                    self.running.lock()[at] = Some(role.clone());
+                    self.shared.write().units.insert(unit_id, role.clone());
+                    let refusal = role.failed().await;
+                    self.shared.write().units.remove(&unit_id);
+                    self.running.lock()[at] = None;
+                    role.stop().await;
+                    refusal
+                }
+                Err(refusal) => refusal,
+            };
+            tracing::warn!(unit_id, %refusal, "the unit ended; opening it again");
+            env.sleep(RETRY_EVERY).await;
+        }
+    }
+
+    async fn start(&self, at: usize, env: &Env) -> Result<Arc<UnitRole>, Refusal> {
+        let (unit_id, slot) = &self.slots[at];
+        let unusable = |error: std::io::Error| {
+            Refusal::new(
+                dfs_wire::Code::Unavailable,
+                format!("unit {unit_id}"),
+                error.to_string(),
+            )
+        };
+        let (identity, log, extents) = identify(env, &slot.dir).await.map_err(unusable)?;
+        bind(&identity, &self.cluster_id, &*log, &*extents)
+            .await
+            .map_err(unusable)?;
+        let nonce = slot.nonce.clone();
+        let cluster_id = self.cluster_id.clone();
+        let config = UnitConfig::new(*unit_id, nonce, cluster_id, self.owner, log, extents);
+        UnitRole::start(env, config, self.connector.clone()).await
+    }
+
+    /// For the keep-alive.
+    pub(super) fn space(&self) -> Vec<v1::UnitSpace> {
+        self.running
+            .lock()
+            .iter()
+            .flatten()
+            .map(|role| role.space())
+            .collect()
+    }
+
+    pub(super) async fn stop(&self) {
+        let running: Vec<_> = self
+            .running
+            .lock()
+            .iter_mut()
+            .filter_map(Option::take)
+            .collect();
+        for role in running {
+            role.stop().await;
+        }
+    }
+}
+
+impl Formatted {
+    /// For Register, in the order of the slots.
+    pub(super) fn slots(&self) -> Vec<v1::UnitSlot> {
+        let slot = |slot: &Slot| v1::UnitSlot {
+            slot: slot.number,
+            nonce: slot.nonce.clone(),
+        };
+        self.slots.iter().map(slot).collect()
+    }
+
+    pub(super) fn start(
+        self,
+        place: &Place,
+        registered: &v1::Registered,
+        owner: v1::Owner,
+    ) -> Arc<Units> {
+        let running = Mutex::new(self.slots.iter().map(|_| None).collect());
+        Arc::new(Units {
+            connector: place.connector.clone(),
+            shared: place.shared.clone(),
+            cluster_id: registered.cluster_id.clone(),
+            owner,
+            slots: registered
+                .unit_ids
+                .iter()
+                .copied()
+                .zip(self.slots)
+                .collect(),
+            running,
+        })
+    }
+}
+
+type Disks = (Identity, Arc<dyn Disk>, Arc<dyn Disk>);
+
+async fn identify(env: &Env, dir: &std::path::Path) -> std::io::Result<Disks> {
+    let (log, extents) = (env.disk(&dir.join("log"))?, env.disk(&dir.join("extents"))?);
+    let identity = format_or_open(env, &*log, &*extents).await?;
+    Ok((identity, log, extents))
+}
