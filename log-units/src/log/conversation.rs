@@ -1,0 +1,147 @@
+//! The unit's conversation with the sequencer: Hello, then what became durable; Base, then cuts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dfs_env::Env;
+use dfs_rpc::roles::{Connector, Requests};
+use dfs_wire::v1::unit_report::Report;
+use dfs_wire::{Code, Refusal, v1};
+use futures::{StreamExt, stream};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::log::owner::Order;
+use crate::log::shared::Shared;
+
+/// A new conversation follows a broken one after so long, doubled each time up to the second
+/// number: a failover of the sequencer takes some hundred ms.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// Orders given to the owner at once.
+const ORDERS_MAX: usize = 64;
+
+pub(crate) struct Conversation {
+    pub(crate) env: Env,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: mpsc::Sender<Order>,
+    pub(crate) connector: Arc<dyn Connector>,
+}
+
+impl Conversation {
+    /// Until the role stops.
+    pub(crate) async fn run(self) {
+        let shared = self.shared.clone();
+        tokio::select! {
+            biased;
+            () = shared.stopped() => {}
+            () = self.talk_for_ever() => {}
+        }
+    }
+
+    async fn talk_for_ever(&self) {
+        let mut wait = BACKOFF.0;
+        for number in 1.. {
+            let mut based = false;
+            let why = match self.talk(number, &mut based).await {
+                Ok(()) => "the sequencer ended it".to_string(),
+                Err(refusal) => format!("{refusal:?}"),
+            };
+            let unit_id = self.shared.config.unit_id;
+            tracing::info!(unit_id, why, "talk with the sequencer");
+            wait = if based {
+                BACKOFF.0
+            } else {
+                (2 * wait).min(BACKOFF.1)
+            };
+            let chance = self.env.random_u64() % (wait.as_micros() as u64 / 2 + 1);
+            self.env
+                .sleep(wait / 2 + Duration::from_micros(chance))
+                .await;
+        }
+    }
+
+    async fn talk(&self, number: u64, based: &mut bool) -> Result<(), Refusal> {
+        let sequencer = self.connector.sequencer().await?;
+        // Ends the reports with this conversation, whoever still holds them.
+        let (_talking, ended) = oneshot::channel::<()>();
+        let reports = self.reports(number, ended);
+        let mut orders = sequencer.unit(reports).await?.ready_chunks(ORDERS_MAX);
+        while let Some(chunk) = orders.next().await {
+            let orders: Vec<v1::UnitOrder> = chunk.into_iter().collect::<Result<_, _>>()?;
+            if !*based && !orders.first().is_some_and(is_base) {
+                let why = "it did not begin with Base";
+                return Err(Refusal::new(Code::Mismatch, "the sequencer's orders", why));
+            }
+            let (reply, told) = oneshot::channel();
+            let ended = |_| Refusal::new(Code::Unavailable, "the unit", "it has stopped");
+            self.queue
+                .send(Order::Told(orders, reply))
+                .await
+                .map_err(|_| ended(()))?;
+            told.await.map_err(|_| ended(()))??;
+            *based = true;
+        }
+        Ok(())
+    }
+
+    fn reports(&self, number: u64, ended: oneshot::Receiver<()>) -> Requests<v1::UnitReport> {
+        let hello = self.hello(number);
+        let told = Reports {
+            shared: self.shared.clone(),
+            number,
+            tellable: self.shared.watch_tellable(),
+            ended,
+        };
+        let durable = stream::unfold(told, |mut told| async move {
+            let durable = told.next().await?;
+            Some((report(Report::Durable(durable)), told))
+        });
+        stream::once(async move { hello }).chain(durable).boxed()
+    }
+
+    fn hello(&self, number: u64) -> v1::UnitReport {
+        let config = &self.shared.config;
+        let mut state = self.shared.state.lock();
+        report(Report::Hello(state.hello(
+            number,
+            config.nonce.clone(),
+            config.node,
+        )))
+    }
+}
+
+struct Reports {
+    shared: Arc<Shared>,
+    number: u64,
+    tellable: watch::Receiver<u64>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Reports {
+    /// What became durable since; one report covers all of it.
+    async fn next(&mut self) -> Option<v1::Durable> {
+        loop {
+            if self.ended.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
+                return None;
+            }
+            self.tellable.mark_unchanged();
+            if let Some(durable) = self.shared.state.lock().durable(self.number) {
+                return Some(durable);
+            }
+            tokio::select! {
+                biased;
+                _ = &mut self.ended => return None,
+                changed = self.tellable.changed() => changed.ok()?,
+            }
+        }
+    }
+}
+
+fn report(report: Report) -> v1::UnitReport {
+    v1::UnitReport {
+        report: Some(report),
+    }
+}
+
+fn is_base(order: &v1::UnitOrder) -> bool {
+    matches!(order.order, Some(v1::unit_order::Order::Base(_)))
+}

@@ -1,0 +1,258 @@
+//! The layout of what a unit writes into its log stream, little-endian; FORMAT.md says the same in words.
+//!
+//! A batch of the stream is a row of entries: [`EntryHeader`], then so many bytes: a frame as it was
+//! sent, a stamp, or a lane.
+
+use bytes::{Bytes, BytesMut};
+use dfs_wire::frame::{Frame, FrameError};
+use zerocopy::little_endian::{U16, U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
+
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const KIND_FRAME: u8 = 1;
+pub(crate) const KIND_STAMP: u8 = 2;
+pub(crate) const KIND_LANE: u8 = 3;
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct EntryHeader {
+    pub(crate) kind: u8,
+    pub(crate) version: u8,
+    pub(crate) reserved: U16,
+    /// Of what follows.
+    pub(crate) length: U32,
+}
+pub(crate) const ENTRY_HEADER_BYTES: usize = 8;
+const _: () = assert!(size_of::<EntryHeader>() == ENTRY_HEADER_BYTES);
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct StampHeader {
+    pub(crate) cut_seq: U64,
+    pub(crate) raft_index: U64,
+    pub(crate) log_time_us: U64,
+    pub(crate) known_from_lsn: U64,
+    pub(crate) next_lsn: U64,
+    pub(crate) previous_cut_seq: U64,
+}
+const _: () = assert!(size_of::<StampHeader>() == 48);
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct RunEntry {
+    pub(crate) lane: U64,
+    pub(crate) from_idx: U64,
+    pub(crate) to_idx: U64,
+    pub(crate) first_lsn: U64,
+    pub(crate) chain: U128,
+}
+const _: () = assert!(size_of::<RunEntry>() == 48);
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct LaneEntry {
+    pub(crate) lane: U64,
+    pub(crate) stripe: U64,
+    pub(crate) first_chain: U128,
+    pub(crate) node_id: U64,
+    pub(crate) incarnation: U64,
+}
+const _: () = assert!(size_of::<LaneEntry>() == 48);
+
+/// What an entry turned out to be.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Frame(Frame),
+    Note(Note),
+}
+
+/// An entry whose batch was intact but which makes no sense: a defect, or a newer build's log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EntryError {
+    #[error("an entry of the log stream is cut short")]
+    Short,
+    #[error("entry kind {kind}, version {version} of the log stream is unknown to this build")]
+    Unknown { kind: u8, version: u8 },
+    #[error("a stored frame does not parse: {0}")]
+    Frame(#[from] FrameError),
+}
+
+pub(crate) fn frame_header(frame: &Bytes) -> Bytes {
+    header(KIND_FRAME, frame.len())
+}
+
+fn header(kind: u8, length: usize) -> Bytes {
+    let (reserved, length) = (U16::ZERO, U32::new(length as u32));
+    let header = EntryHeader {
+        kind,
+        version: VERSION,
+        reserved,
+        length,
+    };
+    Bytes::copy_from_slice(header.as_bytes())
+}
+
+/// A note as a whole entry.
+pub(crate) fn encode_note(note: &Note) -> Bytes {
+    let (kind, payload) = match note {
+        Note::Stamp(stamp) => (KIND_STAMP, encode_stamp(stamp)),
+        Note::Lane(lane) => (KIND_LANE, encode_lane(lane)),
+    };
+    let mut entry = BytesMut::with_capacity(ENTRY_HEADER_BYTES + payload.len());
+    entry.extend_from_slice(&header(kind, payload.len()));
+    entry.extend_from_slice(&payload);
+    entry.freeze()
+}
+
+fn encode_stamp(stamp: &Stamp) -> BytesMut {
+    let header = StampHeader {
+        cut_seq: stamp.cut_seq.into(),
+        raft_index: stamp.raft_index.into(),
+        log_time_us: stamp.log_time_us.into(),
+        known_from_lsn: stamp.known_from_lsn.into(),
+        next_lsn: stamp.next_lsn.into(),
+        previous_cut_seq: stamp.previous_cut_seq.into(),
+    };
+    let mut out = BytesMut::from(header.as_bytes());
+    for run in &stamp.runs {
+        let run = RunEntry {
+            lane: run.lane.into(),
+            from_idx: run.from_idx.into(),
+            to_idx: run.to_idx.into(),
+            first_lsn: run.first_lsn.into(),
+            chain: run.chain.into(),
+        };
+        out.extend_from_slice(run.as_bytes());
+    }
+    out
+}
+
+fn encode_lane(note: &LaneNote) -> BytesMut {
+    let entry = LaneEntry {
+        lane: note.lane.into(),
+        stripe: note.stripe.into(),
+        first_chain: note.first_chain.into(),
+        node_id: note.node_id.into(),
+        incarnation: note.incarnation.into(),
+    };
+    BytesMut::from(entry.as_bytes())
+}
+
+/// Takes the first entry off `rest`: where its payload begins in it, and what it is.
+pub(crate) fn decode(rest: &mut Bytes) -> Result<(usize, Entry), EntryError> {
+    let (header, _) = EntryHeader::read_from_prefix(rest).map_err(|_| EntryError::Short)?;
+    let end = ENTRY_HEADER_BYTES + header.length.get() as usize;
+    if rest.len() < end {
+        return Err(EntryError::Short);
+    }
+    let payload = rest.split_to(end).slice(ENTRY_HEADER_BYTES..);
+    let entry = match (header.kind, header.version) {
+        (KIND_FRAME, VERSION) => Entry::Frame(Frame::parse(payload)?),
+        (KIND_STAMP, VERSION) => Entry::Note(Note::Stamp(decode_stamp(&payload)?)),
+        (KIND_LANE, VERSION) => Entry::Note(Note::Lane(decode_lane(&payload)?)),
+        (kind, version) => return Err(EntryError::Unknown { kind, version }),
+    };
+    Ok((ENTRY_HEADER_BYTES, entry))
+}
+
+fn decode_stamp(payload: &[u8]) -> Result<Stamp, EntryError> {
+    let (header, mut rest) =
+        StampHeader::read_from_prefix(payload).map_err(|_| EntryError::Short)?;
+    let mut runs = Vec::new();
+    while !rest.is_empty() {
+        let (run, more) = RunEntry::read_from_prefix(rest).map_err(|_| EntryError::Short)?;
+        rest = more;
+        runs.push(StampedRun {
+            lane: run.lane.get(),
+            from_idx: run.from_idx.get(),
+            to_idx: run.to_idx.get(),
+            first_lsn: run.first_lsn.get(),
+            chain: run.chain.get(),
+        });
+    }
+    Ok(Stamp {
+        cut_seq: header.cut_seq.get(),
+        raft_index: header.raft_index.get(),
+        log_time_us: header.log_time_us.get(),
+        known_from_lsn: header.known_from_lsn.get(),
+        next_lsn: header.next_lsn.get(),
+        previous_cut_seq: header.previous_cut_seq.get(),
+        runs,
+    })
+}
+
+fn decode_lane(payload: &[u8]) -> Result<LaneNote, EntryError> {
+    let entry = LaneEntry::read_from_bytes(payload).map_err(|_| EntryError::Short)?;
+    Ok(LaneNote {
+        lane: entry.lane.get(),
+        stripe: entry.stripe.get(),
+        first_chain: entry.first_chain.get(),
+        node_id: entry.node_id.get(),
+        incarnation: entry.incarnation.get(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dfs_wire::frame::FrameDraft;
+
+    #[test]
+    fn entries_come_back_as_they_were_written() {
+        let run = StampedRun {
+            lane: 3,
+            from_idx: 5,
+            to_idx: 9,
+            first_lsn: 70,
+            chain: 1 << 100,
+        };
+        let stamp = Note::Stamp(Stamp {
+            cut_seq: 11,
+            raft_index: 12,
+            log_time_us: 13,
+            known_from_lsn: 60,
+            next_lsn: 74,
+            previous_cut_seq: 8,
+            runs: vec![run, StampedRun { lane: 4, ..run }],
+        });
+        let lane = Note::Lane(LaneNote {
+            lane: 3,
+            stripe: 1,
+            first_chain: u128::MAX - 1,
+            node_id: 5,
+            incarnation: 6,
+        });
+        let draft = FrameDraft {
+            records: vec![Bytes::from_static(b"fact")],
+            ..Default::default()
+        };
+        let frame = draft.freeze(3, 5, 77);
+        let mut batch = BytesMut::new();
+        batch.extend_from_slice(&encode_note(&lane));
+        batch.extend_from_slice(&frame_header(frame.bytes()));
+        batch.extend_from_slice(frame.bytes());
+        batch.extend_from_slice(&encode_note(&stamp));
+        let mut rest = batch.freeze();
+        let mut entry = || decode(&mut rest).unwrap().1;
+        assert!(matches!(entry(), Entry::Note(note) if note == lane));
+        assert!(matches!(entry(), Entry::Frame(found) if found.bytes() == frame.bytes()));
+        assert!(matches!(entry(), Entry::Note(note) if note == stamp));
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_an_entry_is_refused() {
+        let mut short = Bytes::from_static(&[KIND_LANE, VERSION, 0, 0, 9, 0, 0, 0]);
+        assert!(matches!(decode(&mut short), Err(EntryError::Short)));
+        let mut unknown = Bytes::from_static(&[9, 1, 0, 0, 0, 0, 0, 0]);
+        assert!(matches!(
+            decode(&mut unknown),
+            Err(EntryError::Unknown {
+                kind: 9,
+                version: 1
+            })
+        ));
+    }
+}

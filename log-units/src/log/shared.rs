@@ -1,0 +1,102 @@
+//! What the tasks of a unit's log share: the state, the newest frames, and who waits for what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::UnitConfig;
+use crate::failure::Failure;
+use crate::log::cache::Cache;
+use crate::log::stream::LogStream;
+use crate::unit::state::Unit;
+
+/// Bytes of frames that were received and are not durable yet, of all lanes together: several times
+/// what one fdatasync covers; past it appenders wait.
+pub(crate) const STAGED_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) frames: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: UnitConfig,
+    /// Changed by the owner task alone; read by scans; what was told is noted by the conversation.
+    pub(crate) state: Mutex<Unit>,
+    pub(crate) cache: Cache,
+    pub(crate) stream: Arc<LogStream>,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) counters: Counters,
+    pub(crate) failure: Failure,
+    /// Something that a scan may wait for has changed.
+    readable: watch::Sender<u64>,
+    /// Something that the sequencer has to be told has changed.
+    tellable: watch::Sender<u64>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: UnitConfig,
+        state: Unit,
+        stream: Arc<LogStream>,
+        failure: Failure,
+    ) -> Shared {
+        Shared {
+            cache: Cache::new(config.cache_bytes),
+            config,
+            state: Mutex::new(state),
+            stream,
+            room: Arc::new(Semaphore::new(STAGED_BYTES_MAX)),
+            counters: Counters::default(),
+            failure,
+            readable: watch::Sender::new(0),
+            tellable: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn now_readable(&self) {
+        self.readable.send_modify(|times| *times += 1);
+    }
+
+    pub(crate) fn watch_readable(&self) -> watch::Receiver<u64> {
+        self.readable.subscribe()
+    }
+
+    pub(crate) fn now_tellable(&self) {
+        self.tellable.send_modify(|times| *times += 1);
+    }
+
+    pub(crate) fn watch_tellable(&self) -> watch::Receiver<u64> {
+        self.tellable.subscribe()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.now_readable();
+        self.now_tellable();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow() || self.failure.is_set()
+    }
+
+    /// Waits until the role stops or has failed.
+    pub(crate) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            _ = self.failure.wait() => {}
+        }
+    }
+
+    pub(crate) fn count_sync(&self) {
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,227 @@
+//! The unit as a role: starts its parts, answers calls, stops in order.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dfs_env::Env;
+use dfs_rpc::roles::{Answers, Connector, LogUnit, Requests};
+use dfs_wire::v1::store_part::Part;
+use dfs_wire::{Code, Refusal, v1};
+use futures::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::UnitConfig;
+use crate::extents::store::Extents;
+use crate::failure::Failure;
+use crate::log::append::append;
+use crate::log::conversation::Conversation;
+use crate::log::entries::{self, Entry};
+use crate::log::owner::{Order, Owner, QUEUE_MAX};
+use crate::log::scan::scan;
+use crate::log::shared::Shared;
+use crate::log::stream::LogStream;
+use crate::unit::note::Note;
+use crate::unit::state::Unit;
+
+/// An orderly stop takes at most so long; then it is as after a crash, which is always safe.
+const STOP_WAIT: Duration = Duration::from_secs(4);
+/// The first part of a store has to come this soon.
+const HEADER_WAIT: Duration = Duration::from_secs(10);
+
+/// A running log unit.
+pub struct UnitRole {
+    env: Env,
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Order>,
+    extents: Extents,
+}
+
+impl UnitRole {
+    /// Finds what the disks hold and begins to serve. It does not wait for the sequencer: until
+    /// that has been heard, frames of known lanes are taken and scans are told to try again.
+    ///
+    /// # Errors
+    /// A disk that cannot be read, or holds what this build does not know.
+    pub async fn start(
+        env: &Env,
+        config: UnitConfig,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Arc<UnitRole>, Refusal> {
+        let env = env.group(format!("unit-{}", config.unit_id));
+        let failure = Failure::new();
+        let unreadable = |e: io::Error| {
+            let what = format!("start unit {}", config.unit_id);
+            Refusal::new(Code::State, what, e.to_string())
+        };
+        let (stream, state) = open_log(&env, &config).await.map_err(unreadable)?;
+        let (disk, file_bytes) = (config.extents.clone(), config.extent_file_bytes);
+        let extents = Extents::open(&env, disk, file_bytes, failure.clone()).await;
+        let extents = extents.map_err(unreadable)?;
+        let shared = Arc::new(Shared::new(config, state, Arc::new(stream), failure));
+        let (queue, orders) = mpsc::channel(QUEUE_MAX);
+        env.spawn("log", Owner::new(env.clone(), shared.clone()).run(orders));
+        let conversation = Conversation {
+            env: env.clone(),
+            shared: shared.clone(),
+            queue: queue.clone(),
+            connector,
+        };
+        env.spawn("sequencer", conversation.run());
+        Ok(Arc::new(UnitRole {
+            env,
+            shared,
+            queue,
+            extents,
+        }))
+    }
+
+    /// Ends only when the role has failed (LOG-U3), with why; who runs it starts it anew.
+    pub async fn failed(&self) -> String {
+        self.shared.failure.wait().await
+    }
+
+    /// Stops taking work, writes and syncs what was taken, and ends every task, within 5 s.
+    pub async fn stop(&self) {
+        self.shared.stop();
+        let orderly = async {
+            let (reply, stopped) = oneshot::channel();
+            if self.queue.send(Order::Stop(reply)).await.is_ok() {
+                let _ = stopped.await; // a failed owner has said why
+            }
+            self.extents.stop().await;
+        };
+        if self.env.timeout(STOP_WAIT, orderly).await.is_err() {
+            tracing::warn!(
+                unit_id = self.shared.config.unit_id,
+                "stop a unit: it took too long"
+            );
+        }
+        self.env.crash();
+    }
+}
+
+/// LOG §6 "Unit restarts": everything the stream holds, in its order.
+async fn open_log(env: &Env, config: &UnitConfig) -> io::Result<(LogStream, Unit)> {
+    let mut state = Unit::new(config.unit_id, config.cluster_id.to_vec());
+    let mut wrong = None;
+    let found = |position: u64, body| {
+        if let Err(e) = recover(&mut state, position, body) {
+            wrong.get_or_insert(e);
+        }
+    };
+    let stream = LogStream::open(env, config.log.clone(), found).await?;
+    if let Some(e) = wrong {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, e));
+    }
+    state.recovered();
+    Ok((stream, state))
+}
+
+fn recover(state: &mut Unit, position: u64, body: bytes::Bytes) -> Result<(), entries::EntryError> {
+    let (total, mut rest) = (body.len(), body);
+    while !rest.is_empty() {
+        let at = position + (total - rest.len()) as u64;
+        let (header, entry) = entries::decode(&mut rest)?;
+        match entry {
+            Entry::Frame(frame) => state.recover_frame(&frame, at + header as u64),
+            Entry::Note(Note::Lane(lane)) => state.recover_lane(lane),
+            Entry::Note(Note::Stamp(stamp)) => state.recover_stamp(&stamp),
+        }
+    }
+    Ok(())
+}
+
+/// Several units may answer at one address.
+pub(crate) fn check_unit(config: &UnitConfig, unit_id: u64) -> Result<(), Refusal> {
+    if unit_id == config.unit_id {
+        return Ok(());
+    }
+    let why = format!("this is unit {}", config.unit_id);
+    Err(Refusal::new(Code::Mismatch, format!("unit {unit_id}"), why))
+}
+
+#[async_trait]
+impl LogUnit for UnitRole {
+    async fn append(
+        &self,
+        frames: Requests<v1::AppendRequest>,
+    ) -> Result<Answers<v1::CreditBatch>, Refusal> {
+        self.check_running()?;
+        Ok(append(&self.env, &self.shared, &self.queue, frames))
+    }
+
+    async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
+        self.check_running()?;
+        check_unit(&self.shared.config, request.unit_id)?;
+        Ok(scan(&self.env, &self.shared, &self.queue, request))
+    }
+
+    async fn store(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
+        self.check_running()?;
+        let first = self
+            .env
+            .timeout(HEADER_WAIT, parts.next())
+            .await
+            .ok()
+            .flatten();
+        let Some(Part::Header(header)) = first.and_then(|first| first.part) else {
+            return Err(Refusal::new(
+                Code::Invalid,
+                "store",
+                "it does not begin with a header",
+            ));
+        };
+        check_unit(&self.shared.config, header.unit_id)?;
+        self.extents.store(header, parts).await
+    }
+
+    async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
+        self.check_running()?;
+        check_unit(&self.shared.config, request.unit_id)?;
+        self.extents.load(request).await
+    }
+
+    async fn status(
+        &self,
+        request: v1::UnitStatusRequest,
+    ) -> Result<v1::UnitStatusAnswer, Refusal> {
+        check_unit(&self.shared.config, request.unit_id)?;
+        let config = &self.shared.config;
+        let space = config.log.space().await;
+        let space =
+            space.map_err(|e| Refusal::new(Code::Unavailable, "the unit's disk", e.to_string()))?;
+        let counters = &self.shared.counters;
+        let (extents, extent_bytes) = self.extents.index.totals();
+        let log_syncs = counters.syncs.load(Ordering::Relaxed);
+        let state = self.shared.state.lock();
+        Ok(v1::UnitStatusAnswer {
+            unit_id: config.unit_id,
+            nonce: config.nonce.clone(),
+            log_bytes: self.shared.stream.bytes(),
+            extent_bytes,
+            extents,
+            fsyncs: log_syncs + self.extents.syncs.load(Ordering::Relaxed),
+            appended_frames: counters.frames.load(Ordering::Relaxed),
+            appended_records: counters.records.load(Ordering::Relaxed),
+            full: state.is_full(),
+            bad_ranges: state.bad_ranges(),
+            heard_cut_seq: state.heard().cut_seq,
+            stamped_through: state.stamped_through(),
+            total_bytes: space.total,
+            available_bytes: space.available,
+        })
+    }
+}
+
+impl UnitRole {
+    fn check_running(&self) -> Result<(), Refusal> {
+        if self.shared.is_stopping() {
+            let what = format!("unit {}", self.shared.config.unit_id);
+            return Err(Refusal::new(Code::Unavailable, what, "it is stopping"));
+        }
+        Ok(())
+    }
+}

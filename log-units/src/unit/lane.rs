@@ -1,0 +1,428 @@
+//! One lane as this unit holds it: an index of its frames, and how far they are staged, durable and agreed.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use dfs_wire::Tag;
+use dfs_wire::frame::Frame;
+
+/// Cuts that a lane may wait for before the last two are joined: a unit that lags further than this
+/// only learns later that it agrees.
+const POINTS_MAX: usize = 1024;
+/// A frame that has been staged and not yet written lies nowhere.
+const NOWHERE: u64 = u64::MAX;
+
+/// A frame in the index: 48 bytes, whatever the frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    end_idx: u64,
+    /// The chain after it, in halves, so that this struct is 8-aligned.
+    chain: [u64; 2],
+    position: u64,
+    tag_filter: u64,
+    len: u32,
+    count: u32,
+}
+const _: () = assert!(size_of::<Held>() == 48);
+
+impl Held {
+    /// Of a frame that lies at `position` of the log stream.
+    pub(crate) fn at(frame: &Frame, position: u64) -> Held {
+        let chain = frame.chain_after();
+        Held {
+            end_idx: frame.end_idx(),
+            chain: [(chain >> 64) as u64, chain as u64],
+            position,
+            tag_filter: tag_filter(&frame.header.tags),
+            len: frame.bytes().len() as u32,
+            count: frame.header.count,
+        }
+    }
+
+    pub(crate) fn staged(frame: &Frame) -> Held {
+        Held::at(frame, NOWHERE)
+    }
+
+    pub(crate) fn first_idx(&self) -> u64 {
+        self.end_idx - u64::from(self.count)
+    }
+
+    pub(crate) fn end_idx(&self) -> u64 {
+        self.end_idx
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn chain_after(&self) -> u128 {
+        (u128::from(self.chain[0]) << 64) | u128::from(self.chain[1])
+    }
+
+    /// Where it lies, once it is written.
+    pub(crate) fn position(&self) -> Option<u64> {
+        (self.position != NOWHERE).then_some(self.position)
+    }
+
+    /// False: the frame surely has none of the tags of `filter`.
+    pub(crate) fn may_have(&self, filter: u64) -> bool {
+        self.tag_filter & filter != 0
+    }
+}
+
+/// One bit of 64 for each tag; enough to pass over most frames without reading them.
+pub(crate) fn tag_filter(tags: &[Tag]) -> u64 {
+    tags.iter().fold(0, |bits, tag| {
+        bits | 1 << (tag.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
+    })
+}
+
+/// A length that a cut gave the lane, not yet durably held and agreed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Point {
+    from_idx: u64,
+    to_idx: u64,
+    chain: u128,
+    cut_seq: u64,
+}
+
+/// What became of a frame that was sent here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Staged {
+    /// New: write it.
+    Taken,
+    /// The same bytes are held already.
+    Duplicate,
+    /// LOG-U1: not contiguous; this idx is expected.
+    Gap { expected_idx: u64 },
+    /// LOG-I1: other bytes are held here or were cut.
+    Differs,
+    /// LOG-I6: beyond the final length.
+    Sealed { final_length: u64 },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    /// Unknown only when its note was lost and the sequencer has not named it again.
+    pub(crate) stripe: Option<u64>,
+    first_chain: u128,
+    /// Rising; with gaps only where `bad` says so.
+    frames: Vec<Held>,
+    /// What was held once, or has to be, and is damaged or missing in the middle. Rising.
+    bad: Vec<Range<u64>>,
+    /// Frames that end at or below are synced.
+    durable_idx: u64,
+    /// What the cuts say, heard here.
+    cut_idx: u64,
+    /// LOG-U4: own content equals what was cut, below here.
+    agreed_idx: u64,
+    points: VecDeque<Point>,
+    sealed: Option<u64>,
+    /// Damage was found at open: nothing above it counts until it is repaired (LOG-D1).
+    lossy: bool,
+    /// A cut length that this unit could not show when it was asked.
+    missing_until: u64,
+    /// Frame ends up to here were told to the sequencer on the present connection.
+    pub(crate) reported_idx: u64,
+}
+
+impl Lane {
+    pub(crate) fn new(stripe: Option<u64>, first_chain: u128) -> Lane {
+        Lane {
+            stripe,
+            first_chain,
+            frames: Vec::new(),
+            bad: Vec::new(),
+            durable_idx: 0,
+            cut_idx: 0,
+            agreed_idx: 0,
+            points: VecDeque::new(),
+            sealed: None,
+            lossy: false,
+            missing_until: 0,
+            reported_idx: 0,
+        }
+    }
+
+    /// The end of all that is staged: the idx expected next.
+    pub(crate) fn staged_idx(&self) -> u64 {
+        let bad = self.bad.last().map_or(0, |bad| bad.end);
+        self.frames.last().map_or(0, |held| held.end_idx).max(bad)
+    }
+
+    pub(crate) fn durable_idx(&self) -> u64 {
+        self.durable_idx
+    }
+
+    pub(crate) fn agreed_idx(&self) -> u64 {
+        self.agreed_idx
+    }
+
+    /// Below here and at or above what agrees, this unit surely lacks what was cut.
+    pub(crate) fn missing_until(&self) -> u64 {
+        self.missing_until
+    }
+
+    /// LOG-U1, LOG-I1: takes what is contiguous and chained, knows what it has, refuses the rest.
+    pub(crate) fn stage(&mut self, frame: &Frame) -> Staged {
+        let (first_idx, staged_idx) = (frame.header.first_idx, self.staged_idx());
+        if first_idx > staged_idx {
+            return Staged::Gap {
+                expected_idx: staged_idx,
+            };
+        }
+        if first_idx < staged_idx {
+            return self.compare(frame);
+        }
+        if let Some(final_length) = self.sealed.filter(|length| frame.end_idx() > *length) {
+            return Staged::Sealed { final_length };
+        }
+        let chain = self
+            .frames
+            .last()
+            .map_or(self.first_chain, Held::chain_after);
+        let after_damage = self.bad.last().is_some_and(|bad| bad.end == staged_idx);
+        if !after_damage && frame.header.chain != chain {
+            return Staged::Differs;
+        }
+        if !self.fits_cuts(frame) {
+            return Staged::Differs;
+        }
+        self.frames.push(Held::staged(frame));
+        self.agree();
+        Staged::Taken
+    }
+
+    fn compare(&self, frame: &Frame) -> Staged {
+        let bad = self
+            .bad
+            .iter()
+            .any(|bad| bad.contains(&frame.header.first_idx));
+        match self.frame_ending(frame.end_idx()) {
+            Some(held)
+                if held.count == frame.header.count
+                    && held.chain_after() == frame.chain_after() =>
+            {
+                Staged::Duplicate
+            }
+            // What is damaged here cannot be compared; the frame is not wanted either.
+            None if bad => Staged::Duplicate,
+            _ => Staged::Differs,
+        }
+    }
+
+    /// LOG-U4: a frame that passes or contradicts the next cut is never part of the lane.
+    fn fits_cuts(&self, frame: &Frame) -> bool {
+        let next = self
+            .points
+            .iter()
+            .find(|point| point.to_idx > frame.header.first_idx);
+        next.is_none_or(|point| {
+            frame.end_idx() < point.to_idx
+                || (frame.end_idx() == point.to_idx && frame.chain_after() == point.chain)
+        })
+    }
+
+    fn frame_ending(&self, end_idx: u64) -> Option<&Held> {
+        let at = self
+            .frames
+            .binary_search_by_key(&end_idx, Held::end_idx)
+            .ok()?;
+        self.frames.get(at)
+    }
+
+    /// The first frame that ends above `idx`, if it is held.
+    pub(crate) fn frame_holding(&self, idx: u64) -> Option<&Held> {
+        let at = self.frames.partition_point(|held| held.end_idx <= idx);
+        self.frames.get(at).filter(|held| held.first_idx() <= idx)
+    }
+
+    /// The damaged range that holds `idx`.
+    pub(crate) fn bad_range(&self, idx: u64) -> Option<Range<u64>> {
+        self.bad.iter().find(|bad| bad.contains(&idx)).cloned()
+    }
+
+    /// A frame was written. Nothing happens when it was set aside meanwhile.
+    pub(crate) fn written(&mut self, end_idx: u64, chain: u128, position: u64) {
+        if let Ok(at) = self.frames.binary_search_by_key(&end_idx, Held::end_idx)
+            && let Some(held) = self.frames.get_mut(at)
+            && held.chain_after() == chain
+        {
+            held.position = position;
+        }
+    }
+
+    /// LOG-I3: called after a successful fdatasync, for the last frame it covered.
+    pub(crate) fn synced(&mut self, end_idx: u64, chain: u128) {
+        if self
+            .frame_ending(end_idx)
+            .is_some_and(|held| held.chain_after() == chain)
+        {
+            self.durable_idx = self.durable_idx.max(end_idx);
+            self.agree();
+        }
+    }
+
+    /// A frame found in the log at open. Later ones win: a unit writes other bytes for the same idx
+    /// only after it has set the former aside.
+    pub(crate) fn recover(&mut self, frame: &Frame, position: u64) {
+        let first_idx = frame.header.first_idx;
+        if first_idx < self.staged_idx() {
+            if self.compare(frame) == Staged::Duplicate {
+                return;
+            }
+            self.set_aside(first_idx);
+        }
+        if first_idx > self.staged_idx() {
+            self.bad.push(self.staged_idx()..first_idx);
+        }
+        self.frames.push(Held::at(frame, position));
+        self.durable_idx = self.staged_idx();
+        self.agree();
+    }
+
+    /// After everything was recovered.
+    pub(crate) fn recovered(&mut self) {
+        self.lossy = !self.bad.is_empty();
+    }
+
+    /// A cut gave the lane a length. Returns false when own content disagreed and was set aside.
+    pub(crate) fn cut(&mut self, from_idx: u64, to_idx: u64, chain: u128, cut_seq: u64) -> bool {
+        if to_idx <= self.cut_idx {
+            return true;
+        }
+        self.cut_idx = to_idx;
+        let point = Point {
+            from_idx: from_idx.max(self.agreed_idx),
+            to_idx,
+            chain,
+            cut_seq,
+        };
+        let full = self.points.len() >= POINTS_MAX;
+        match self.points.back_mut().filter(|_| full) {
+            Some(last) => {
+                *last = Point {
+                    cut_seq: last.cut_seq,
+                    from_idx: last.from_idx,
+                    ..point
+                }
+            }
+            None => self.points.push_back(point),
+        }
+        self.agree()
+    }
+
+    /// Moves `agreed_idx` over every point that is held with the same chain, and forgets points
+    /// that are durable too. Returns false when something was set aside (LOG-U4).
+    fn agree(&mut self) -> bool {
+        let mut agrees = true;
+        for at in 0..self.points.len() {
+            let Some(point) = self.points.get(at).copied() else {
+                break;
+            };
+            if point.to_idx <= self.agreed_idx {
+                continue;
+            }
+            if point.to_idx > self.staged_idx() {
+                break;
+            }
+            let damaged = self.bad_range(point.to_idx - 1).is_some();
+            let held = self.frame_ending(point.to_idx).map(Held::chain_after);
+            if damaged {
+                // The frames before the damage can no longer be compared with this cut.
+                self.forget(self.agreed_idx..point.to_idx);
+            } else if held != Some(point.chain) {
+                self.set_aside(self.agreed_idx);
+                agrees = false;
+                break;
+            }
+            self.agreed_idx = point.to_idx;
+        }
+        let done = self.agreed_idx.min(self.durable_idx);
+        while let Some(first) = self.points.front().filter(|point| point.to_idx <= done)
+            && self.bad_range(first.to_idx - 1).is_none()
+        {
+            self.points.pop_front();
+        }
+        agrees
+    }
+
+    /// Takes everything from `idx` on out of the lane. Its bytes stay where they are on the disk.
+    fn set_aside(&mut self, idx: u64) {
+        self.frames.retain(|held| held.end_idx <= idx);
+        self.bad.retain(|bad| bad.end <= idx);
+        let held = self.staged_idx();
+        self.durable_idx = self.durable_idx.min(held);
+        self.reported_idx = self.reported_idx.min(held);
+        self.missing_until = self.cut_idx;
+    }
+
+    /// LOG-U7: marks a range as damaged; what was indexed inside is never served again.
+    pub(crate) fn forget(&mut self, range: Range<u64>) {
+        self.frames
+            .retain(|held| held.end_idx <= range.start || held.first_idx() >= range.end);
+        self.bad.push(range);
+        self.bad.sort_by_key(|bad| bad.start);
+        self.bad.dedup_by(|next, before| {
+            let joined = next.start <= before.end;
+            if joined {
+                before.end = before.end.max(next.end);
+            }
+            joined
+        });
+    }
+
+    /// The sequencer's word on a lane at connection: its length and chain.
+    pub(crate) fn base(&mut self, length: u64, chain: u128, cut_seq: u64) -> bool {
+        let agrees = self.cut(self.cut_idx, length, chain, cut_seq);
+        if self.durable_idx < length {
+            self.missing_until = length;
+        }
+        agrees
+    }
+
+    pub(crate) fn seal(&mut self, final_length: u64) {
+        self.sealed = Some(final_length);
+    }
+
+    /// The cut that waits longest to be durably held and agreed here.
+    pub(crate) fn waits_for_cut(&self) -> Option<u64> {
+        self.points.front().map(|point| point.cut_seq)
+    }
+
+    /// What is damaged, and what was missing at the last Base and still is.
+    pub(crate) fn bad_ranges(&self) -> Vec<Range<u64>> {
+        let mut ranges = self.bad.clone();
+        let held = self.staged_idx();
+        if held < self.missing_until {
+            ranges.push(held..self.missing_until);
+        }
+        ranges
+    }
+
+    /// Frame ends that may be told to the sequencer: durable, below the first damage, above what
+    /// was told, and at most `max` above the cut.
+    pub(crate) fn ends_to_report(&self, max: usize) -> Vec<(u64, u128)> {
+        let damage = self.bad.first().map(|bad| bad.start).filter(|_| self.lossy);
+        let through = self.durable_idx.min(damage.unwrap_or(u64::MAX));
+        let above_cut = self
+            .frames
+            .partition_point(|held| held.end_idx <= self.cut_idx);
+        let told = self
+            .frames
+            .partition_point(|held| held.end_idx <= self.reported_idx);
+        let ends = self
+            .frames
+            .iter()
+            .take(above_cut + max)
+            .skip(told.max(above_cut));
+        let durable = ends.take_while(|held| held.end_idx <= through);
+        durable
+            .map(|held| (held.end_idx, held.chain_after()))
+            .collect()
+    }
+}

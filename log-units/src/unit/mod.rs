@@ -1,0 +1,14 @@
+//! The rules of a unit, pure: no async, socket, disk, clock or chance.
+//!
+//! - `lane.rs`: one lane's frames, lengths and damage (LOG-U1, LOG-U4)
+//! - `runs.rs`: which LSNs lie where
+//! - `note.rs`: stamps and lanes as they are written beside frames (LOG-U6)
+//! - `state.rs`: all lanes, cuts and stamps together; `recover.rs`: the same from what a disk holds
+//! - `report.rs`: what the sequencer is told; `plan.rs`: what a scan may answer
+pub(crate) mod lane;
+pub(crate) mod note;
+pub(crate) mod plan;
+pub(crate) mod recover;
+pub(crate) mod report;
+pub(crate) mod runs;
+pub(crate) mod state;

@@ -1,0 +1,394 @@
+//! All that a unit knows: its lanes, what was cut, what is stamped. Input in, outputs out; nothing waits here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use dfs_wire::frame::{Frame, chain_of, first_chain};
+use dfs_wire::{Code, Refusal, v1};
+
+use crate::unit::lane::{Lane, Staged};
+use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
+use crate::unit::runs::Runs;
+
+/// How far the cuts are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) cut_seq: u64,
+    /// The first LSN not yet assigned.
+    pub(crate) next_lsn: u64,
+    pub(crate) raft_index: u64,
+}
+
+/// A stripe that this unit is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stripe {
+    /// No record of the stripe lies below.
+    pub(crate) first_lsn: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Unit {
+    pub(super) unit_id: u64,
+    cluster_id: Vec<u8>,
+    pub(super) lanes: BTreeMap<u64, Lane>,
+    stripes: BTreeMap<u64, Stripe>,
+    runs: Runs,
+    pub(super) heard: Heard,
+    /// A Base was applied since the start.
+    based: bool,
+    /// Contiguous knowledge that no stamp covers yet begins here.
+    pub(super) known_from_lsn: u64,
+    notes: Vec<Note>,
+    /// Cuts whose stamps are not synced.
+    unsynced: BTreeSet<u64>,
+    pub(super) last_noted_seq: u64,
+    pub(super) last_synced: Option<v1::Stamp>,
+    /// Stamps above this were lost; ends with the next Base.
+    pub(super) stamps_lost_above: Option<u64>,
+    /// Lanes with a cut that is not yet durably held and agreed.
+    waiting: BTreeSet<u64>,
+    /// Lanes with something new to tell the sequencer.
+    pub(super) to_report: BTreeSet<u64>,
+    /// Who is told: reports of an older conversation take nothing any more.
+    pub(super) conversation: u64,
+    pub(super) told_stamped: u64,
+    pub(super) told_full: bool,
+    pub(super) full: bool,
+    /// Lanes whose own content disagreed with a cut: a person should know.
+    disagreed: BTreeSet<u64>,
+}
+
+impl Unit {
+    pub(crate) fn new(unit_id: u64, cluster_id: Vec<u8>) -> Unit {
+        Unit {
+            unit_id,
+            cluster_id,
+            ..Unit::default()
+        }
+    }
+
+    pub(crate) fn heard(&self) -> Heard {
+        self.heard
+    }
+
+    pub(crate) fn is_based(&self) -> bool {
+        self.based
+    }
+
+    pub(crate) fn lane(&self, lane: u64) -> Option<&Lane> {
+        self.lanes.get(&lane)
+    }
+
+    pub(crate) fn stripe(&self, stripe: u64) -> Option<Stripe> {
+        self.stripes.get(&stripe).copied()
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// LOG-U5: `None` for a lane that this unit was not told of.
+    pub(crate) fn stage(&mut self, frame: &Frame) -> Option<Staged> {
+        let lane = self.lanes.get_mut(&frame.header.lane)?;
+        Some(lane.stage(frame))
+    }
+
+    pub(crate) fn written(&mut self, lane: u64, end_idx: u64, chain: u128, position: u64) {
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.written(end_idx, chain, position);
+        }
+    }
+
+    /// LOG-I3: after a successful fdatasync.
+    pub(crate) fn synced(&mut self, id: u64, end_idx: u64, chain: u128) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.synced(end_idx, chain);
+            self.to_report.insert(id);
+            self.note_waiting(id);
+        }
+    }
+
+    pub(super) fn note_waiting(&mut self, id: u64) {
+        match self.lanes.get(&id).and_then(Lane::waits_for_cut) {
+            Some(_) => self.waiting.insert(id),
+            None => self.waiting.remove(&id),
+        };
+    }
+
+    /// What has to go into the stream, oldest first; the caller writes it before any frame that it
+    /// stages from now on.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    pub(crate) fn notes_waiting(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// A stamp among the notes taken is durable.
+    pub(crate) fn stamp_synced(&mut self, stamp: v1::Stamp) {
+        self.unsynced.remove(&stamp.cut_seq);
+        if self
+            .last_synced
+            .is_none_or(|last| last.cut_seq < stamp.cut_seq)
+        {
+            self.last_synced = Some(stamp);
+        }
+    }
+
+    /// Every cut up to it that touches this unit is stamped durably, and held (LOG-U6).
+    pub(crate) fn stamped_through(&self) -> u64 {
+        let synced = self
+            .unsynced
+            .first()
+            .map_or(self.heard.cut_seq, |seq| seq - 1);
+        let waits = self
+            .waiting
+            .iter()
+            .filter_map(|lane| self.lanes.get(lane)?.waits_for_cut());
+        let held = waits.min().map_or(u64::MAX, |seq| seq - 1);
+        synced
+            .min(held)
+            .min(self.stamps_lost_above.unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn lane_opened(&mut self, opened: &v1::LaneOpened) {
+        let ours = opened.units.iter().any(|unit| unit.unit_id == self.unit_id);
+        if !ours {
+            return;
+        }
+        // No record of a stripe is older than its first lane.
+        let first_lsn = self.heard.next_lsn.max(1);
+        self.stripes
+            .entry(opened.stripe)
+            .or_insert(Stripe { first_lsn });
+        let owner = opened.owner.unwrap_or_default();
+        let first_chain = chain_of(opened.chain_high, opened.chain_low);
+        self.know_lane(opened.lane, opened.stripe, first_chain, owner);
+    }
+
+    /// LOG-U7: what was read back of a range was not what was written.
+    pub(crate) fn forget(&mut self, id: u64, range: Range<u64>) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.forget(range);
+        }
+    }
+
+    fn know_lane(&mut self, id: u64, stripe: u64, first_chain: u128, owner: v1::Owner) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.stripe = Some(stripe);
+            return;
+        }
+        self.lanes.insert(id, Lane::new(Some(stripe), first_chain));
+        let (node_id, incarnation) = (owner.node_id, owner.incarnation);
+        let note = LaneNote {
+            lane: id,
+            stripe,
+            first_chain,
+            node_id,
+            incarnation,
+        };
+        self.notes.push(Note::Lane(note));
+    }
+
+    pub(crate) fn lane_sealed(&mut self, sealed: &v1::LaneSealed) {
+        if let Some(lane) = self.lanes.get_mut(&sealed.lane) {
+            lane.seal(sealed.final_length);
+        }
+    }
+
+    /// The next cut, in order; an error means that this conversation skipped or contradicted one.
+    pub(crate) fn cut(&mut self, cut: &v1::Cut) -> Result<(), Refusal> {
+        if cut.cut_seq <= self.heard.cut_seq {
+            return Ok(());
+        }
+        let heard = self.heard;
+        if cut.cut_seq != heard.cut_seq + 1 || cut.first_lsn != heard.next_lsn {
+            let why = format!(
+                "cut {} at LSN {} does not follow cut {} with end {}",
+                cut.cut_seq, cut.first_lsn, heard.cut_seq, heard.next_lsn
+            );
+            return Err(Refusal::new(Code::Mismatch, "the sequencer's orders", why));
+        }
+        self.learn(cut);
+        Ok(())
+    }
+
+    fn learn(&mut self, cut: &v1::Cut) {
+        let mut next_lsn = cut.first_lsn;
+        let mut runs = Vec::new();
+        for part in &cut.lanes {
+            let first_lsn = next_lsn;
+            next_lsn += part.to_idx.saturating_sub(part.from_idx);
+            let (lane, from_idx, to_idx) = (part.lane, part.from_idx, part.to_idx);
+            let chain = chain_of(part.chain_high, part.chain_low);
+            if self.lanes.contains_key(&lane) && to_idx > from_idx {
+                runs.push(StampedRun {
+                    lane,
+                    from_idx,
+                    to_idx,
+                    first_lsn,
+                    chain,
+                });
+            }
+        }
+        self.heard = Heard {
+            cut_seq: cut.cut_seq,
+            next_lsn,
+            raft_index: cut.raft_index,
+        };
+        let stamp = Stamp {
+            cut_seq: cut.cut_seq,
+            raft_index: cut.raft_index,
+            log_time_us: cut.log_time_us,
+            known_from_lsn: self.known_from_lsn,
+            next_lsn,
+            previous_cut_seq: self.last_noted_seq,
+            runs,
+        };
+        self.cover(&stamp);
+        if !stamp.runs.is_empty() {
+            self.known_from_lsn = next_lsn;
+            self.last_noted_seq = cut.cut_seq;
+            self.unsynced.insert(cut.cut_seq);
+            self.notes.push(Note::Stamp(stamp));
+        }
+    }
+
+    /// Takes a stamp's runs into the index and holds them against the lanes.
+    pub(super) fn cover(&mut self, stamp: &Stamp) {
+        for run in &stamp.runs {
+            if let Some(lane) = self.lanes.get_mut(&run.lane) {
+                let agrees = lane.cut(run.from_idx, run.to_idx, run.chain, stamp.cut_seq);
+                self.after_check(run.lane, agrees);
+            }
+        }
+        self.runs
+            .learn(stamp.known_from_lsn..stamp.next_lsn, &stamp.runs());
+    }
+
+    fn after_check(&mut self, id: u64, agrees: bool) {
+        if !agrees {
+            self.disagreed.insert(id);
+        }
+        self.to_report.insert(id);
+        self.note_waiting(id);
+    }
+
+    /// Lanes that disagreed with a cut since the last call.
+    pub(crate) fn take_disagreed(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.disagreed)
+    }
+
+    /// What the sequencer holds, at the begin of a conversation.
+    pub(crate) fn base(&mut self, base: &v1::Base) -> Result<(), Refusal> {
+        self.check_base(base)?;
+        for stripe in &base.stripes {
+            if stripe.units.iter().any(|unit| unit.unit_id == self.unit_id) {
+                self.stripes.insert(
+                    stripe.stripe,
+                    Stripe {
+                        first_lsn: stripe.first_lsn,
+                    },
+                );
+            }
+        }
+        let ours: Vec<&v1::LaneState> = base
+            .lanes
+            .iter()
+            .filter(|lane| self.stripes.contains_key(&lane.stripe))
+            .collect();
+        for lane in &ours {
+            let owner = lane.owner.unwrap_or_default();
+            let (node_id, incarnation) = (owner.node_id, owner.incarnation);
+            let chain = first_chain(
+                &base.cluster_id,
+                base.generation,
+                lane.lane,
+                node_id,
+                incarnation,
+            );
+            self.know_lane(lane.lane, lane.stripe, chain, owner);
+        }
+        self.base_cuts(base)?;
+        for state in ours {
+            let Some(lane) = self.lanes.get_mut(&state.lane) else {
+                continue;
+            };
+            let chain = chain_of(state.chain_high, state.chain_low);
+            let agrees = lane.base(state.length, chain, base.cut_seq);
+            if state.sealed {
+                lane.seal(state.length);
+            }
+            self.after_check(state.lane, agrees);
+        }
+        self.based = true;
+        self.stamps_lost_above = None;
+        Ok(())
+    }
+
+    fn check_base(&self, base: &v1::Base) -> Result<(), Refusal> {
+        if base.cluster_id != self.cluster_id {
+            let why = "it belongs to another cluster";
+            return Err(Refusal::new(Code::Mismatch, "the sequencer", why));
+        }
+        let heard = self.heard;
+        let behind = base.cut_seq < heard.cut_seq || base.next_lsn < heard.next_lsn;
+        if behind {
+            let why = format!(
+                "it is at cut {} and end {}, this unit has heard cut {} and end {}",
+                base.cut_seq, base.next_lsn, heard.cut_seq, heard.next_lsn
+            );
+            return Err(Refusal::new(Code::Unavailable, "the sequencer", why));
+        }
+        Ok(())
+    }
+
+    /// The cuts that Base still holds: those not heard, and those whose stamps were lost here.
+    fn base_cuts(&mut self, base: &v1::Base) -> Result<(), Refusal> {
+        for cut in &base.cuts {
+            if cut.cut_seq <= self.heard.cut_seq {
+                self.hear_again(cut);
+                continue;
+            }
+            if cut.cut_seq != self.heard.cut_seq + 1 || cut.first_lsn != self.heard.next_lsn {
+                // What lies between was forgotten: W other units have it.
+                self.known_from_lsn = cut.first_lsn;
+                self.heard.cut_seq = cut.cut_seq - 1;
+                self.heard.next_lsn = cut.first_lsn;
+            }
+            self.cut(cut)?;
+        }
+        if base.cut_seq > self.heard.cut_seq {
+            self.known_from_lsn = base.next_lsn;
+        }
+        let (cut_seq, next_lsn) = (base.cut_seq, base.next_lsn);
+        self.heard = Heard {
+            cut_seq,
+            next_lsn,
+            raft_index: base.raft_index,
+        };
+        if self.known_from_lsn == 0 {
+            self.known_from_lsn = next_lsn;
+        }
+        Ok(())
+    }
+
+    fn hear_again(&mut self, cut: &v1::Cut) {
+        if self.runs.covered_until(cut.first_lsn).is_some() {
+            return;
+        }
+        let (heard, known_from_lsn) = (self.heard, self.known_from_lsn);
+        self.known_from_lsn = cut.first_lsn;
+        self.learn(cut);
+        (self.heard, self.known_from_lsn) = (heard, known_from_lsn);
+    }
+}
