@@ -262,7 +262,14 @@ impl Board {
     }
 
     pub(crate) fn tell_members(&self, seen: &Seen) {
-        self.members.send_replace(Arc::new(seen.members()));
+        let now = seen.members();
+        self.members.send_if_modified(|told| {
+            let differs = **told != now;
+            if differs {
+                *told = Arc::new(now);
+            }
+            differs
+        });
     }
 
     pub(crate) fn watch_members(&self) -> watch::Receiver<Arc<v1::Members>> {

@@ -21,13 +21,27 @@ pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>) {
     loop {
         let leads = metrics.borrow_watched().state == ServerState::Leader;
         if leads {
-            lead(&env, &group, &board).await;
+            tokio::select! {
+                biased;
+                () = deposed(&group) => {}
+                () = lead(&env, &group, &board) => {}
+            }
             board.lead(false);
             if group.metrics().borrow_watched().running_state.is_err() {
                 return;
             }
             env.sleep(ASSERT_AGAIN).await;
         } else if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Until this voter knows that it leads no more: an idle leader proposes nothing that could tell it.
+async fn deposed(group: &Group) {
+    let mut metrics = group.server_metrics();
+    while metrics.borrow_watched().state == ServerState::Leader {
+        if metrics.changed().await.is_err() {
             return;
         }
     }
@@ -80,9 +94,13 @@ fn next_cut(board: &Board) -> Option<ProposedCut> {
     })
 }
 
+/// Space and progress of members are told at most this often, in watches.
+const TELL_EVERY: u32 = 10;
+
 /// LOG-D5: marks who has been silent for too long. Rests while nobody beats.
 pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
     let mut before_us = board.now_us();
+    let mut watches = 0_u32;
     loop {
         if !board.with(|seen| seen.pulses.any_beating()) {
             board.woken.notified().await;
@@ -92,6 +110,7 @@ pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
         let now_us = board.now_us();
         let stood_us = (now_us - before_us).saturating_sub(WATCH_EVERY.as_micros() as u64);
         before_us = now_us;
+        watches = watches.wrapping_add(1);
         board.with(|seen| {
             if stood_us > STALL_US {
                 warn!(
@@ -99,7 +118,7 @@ pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
                     stood_us / 1000
                 );
                 seen.pulses.restart(now_us);
-            } else if seen.pulses.silence(now_us) {
+            } else if seen.pulses.silence(now_us) || watches.is_multiple_of(TELL_EVERY) {
                 board.tell_members(seen);
             }
         });

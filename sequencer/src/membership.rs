@@ -3,5 +3,7 @@
 //! Pure: reports and moments go in, candidates and verdicts come out. Moments are µs of a monotonic clock.
 pub(crate) mod clocks;
 pub(crate) mod holdings;
+#[cfg(test)]
+mod holdings_tests;
 pub(crate) mod placement;
 pub(crate) mod pulses;

@@ -4,9 +4,9 @@
 //! state. What a command did comes back as [`Effects`]: an answer for whoever proposed it, and the
 //! events that subscribers and units are told.
 pub(crate) mod base;
-pub(crate) mod command;
+pub mod command;
 mod cut;
-pub(crate) mod image;
+mod image;
 mod lanes;
 mod register;
 mod stripes;
@@ -16,7 +16,7 @@ use dfs_wire::{Code, v1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use crate::order::image::{Lane, Member, Stripe, Unit};
+pub use crate::order::image::{Lane, Member, Stripe, Unit};
 
 /// Cuts held at most. A Base of this many is about 2 MiB, an eighth of the largest message; past it
 /// nothing is cut until units have stamped (LOG-U6).
@@ -24,7 +24,7 @@ pub const CUTS_HELD_MAX: usize = 16_384;
 /// The first log of a cluster; a later protocol gets the next number.
 const GENERATION: u64 = 1;
 
-pub(crate) type Event = v1::log_event::Event;
+pub type Event = v1::log_event::Event;
 
 /// What Raft holds. Rows are never removed yet: lanes leave with trim, which is a later command.
 #[derive(Clone, Debug, PartialEq)]

@@ -50,6 +50,12 @@ pub(crate) async fn start(
 ) -> io::Result<(Group, Journal)> {
     let journal = Journal::open(env, disk.clone()).await?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
+    if voters.len() == 1 && machine.last_index() > journal.last_index() {
+        // Nobody else has what the journal lost.
+        return Err(journal::invalid(
+            "the journal ends before the snapshot: a part of it is gone",
+        ));
+    }
     let group = Group::new(voter, config()?, Peers, journal.clone(), machine)
         .await
         .map_err(|e| io::Error::other(e.to_string()))?;

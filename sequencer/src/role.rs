@@ -91,6 +91,21 @@ impl SequencerRole {
         }))
     }
 
+    /// Waits until this voter has stopped by itself, and says why: its disk failed, usually. Whoever
+    /// runs it calls `stop`, then starts it again (LOG-U3).
+    pub async fn stopped(&self) -> String {
+        use openraft::async_runtime::WatchReceiver;
+        let mut metrics = self.group.metrics();
+        loop {
+            if let Err(why) = &metrics.borrow_watched().running_state {
+                return why.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "the raft group has ended".into();
+            }
+        }
+    }
+
     /// Ends this voter's part; what it has promised is on disk.
     pub async fn stop(&self) {
         if let Err(e) = self.group.shutdown().await {

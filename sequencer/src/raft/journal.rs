@@ -188,6 +188,10 @@ impl Journal {
         })
     }
 
+    pub(crate) fn last_index(&self) -> u64 {
+        self.kept.lock().next_index().map_or(0, |next| next - 1)
+    }
+
     /// Ends the writer after what is queued; the files are left as tidy as they can be.
     pub(crate) async fn close(&self) {
         let (told, done) = oneshot::channel();
@@ -381,6 +385,6 @@ impl Record {
     }
 }
 
-pub(super) fn invalid(why: impl Into<String>) -> io::Error {
+pub(crate) fn invalid(why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.into())
 }

@@ -37,6 +37,10 @@ impl Machine {
         Ok(machine)
     }
 
+    pub(crate) fn last_index(&self) -> u64 {
+        self.last.map_or(0, |id| id.index)
+    }
+
     fn install(&mut self, picture: &Picture) -> io::Result<()> {
         let order = Order::decode(&picture.order).map_err(|e| invalid(e.to_string()))?;
         self.membership = picture.membership()?;

@@ -1,0 +1,250 @@
+//! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
+use dfs_sequencer::order::command::{
+    Command, Found, Kind, OpenLane, ProposedCut, ProposedEnd, Register, RegisterUnit, SealLane,
+};
+use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
+use dfs_wire::v1;
+use dfs_wire::v1::log_event::Event;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const LANES: u64 = 3;
+
+fn found() -> Command {
+    Kind::Found(Found {
+        cluster_id: vec![9; 16],
+    })
+    .into()
+}
+
+fn register(nonce: u8, slots: &[(u32, u8)]) -> Register {
+    Register {
+        node_nonce: vec![nonce; 16],
+        incarnation: 7,
+        address: format!("host-{nonce}:9010"),
+        units: slots
+            .iter()
+            .map(|(slot, nonce)| RegisterUnit {
+                slot: *slot,
+                nonce: vec![*nonce; 16],
+            })
+            .collect(),
+        ..Register::default()
+    }
+}
+
+fn open_lane(request: u8) -> Command {
+    Kind::OpenLane(OpenLane {
+        request_id: vec![request; 16],
+        owner_node: 1,
+        owner_incarnation: 7,
+        units: vec![1],
+        write_quorum: 1,
+    })
+    .into()
+}
+
+fn cut(ends: &[(u64, u64)], log_time_us: u64, forget_through: u64) -> Command {
+    let end = |(lane, end_idx): &(u64, u64)| ProposedEnd {
+        lane: *lane,
+        end_idx: *end_idx,
+        chain_high: *lane,
+        chain_low: *end_idx,
+    };
+    let ends = ends.iter().map(end).collect();
+    Kind::Cut(ProposedCut {
+        ends,
+        log_time_us,
+        forget_through,
+    })
+    .into()
+}
+
+/// An order that knows the index of the next command.
+struct Driven {
+    order: Order,
+    index: u64,
+}
+
+impl Driven {
+    fn new() -> Driven {
+        let mut driven = Driven {
+            order: Order::default(),
+            index: 0,
+        };
+        driven.apply(&found());
+        driven.apply(&Kind::Register(register(1, &[(1, 11)])).into());
+        for lane in 1..=LANES {
+            let opened = driven.apply(&open_lane(lane as u8));
+            assert_eq!(opened.outcome, Outcome::LaneOpened { lane });
+        }
+        driven
+    }
+
+    fn apply(&mut self, command: &Command) -> Effects {
+        self.index += 1;
+        self.order.apply(self.index, command)
+    }
+}
+
+fn cuts(effects: &Effects) -> Vec<v1::Cut> {
+    let cut = |event: &Event| match event {
+        Event::Cut(cut) => Some(cut.clone()),
+        _ => None,
+    };
+    effects.events.iter().filter_map(cut).collect()
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let ends = prop::collection::vec((0..=LANES + 1, 0..40_u64), 0..5);
+    prop_oneof![
+        8 => (ends, 0..100_u64, 0..30_u64).prop_map(|(e, t, f)| cut(&e, t, f)),
+        1 => (1..=LANES).prop_map(|lane| Kind::SealLane(SealLane { lane }).into()),
+        1 => (1..=6_u8).prop_map(open_lane),
+        1 => (10..14_u8).prop_map(|nonce| Kind::Register(register(1, &[(1, nonce)])).into()),
+    ]
+}
+
+proptest! {
+    /// LOG-I5, I6: LSNs are dense and given once; a sealed length stays; log time rises; what is held
+    /// is a contiguous run; every step survives a snapshot.
+    #[test]
+    fn every_history_keeps_the_invariants(commands in prop::collection::vec(any_command(), 1..80)) {
+        let mut driven = Driven::new();
+        let (mut next_lsn, mut log_time_us, mut cut_seq) = (1, 0, 0);
+        let mut lengths = BTreeMap::<u64, u64>::new();
+        let mut sealed = BTreeMap::<u64, u64>::new();
+        for command in &commands {
+            let copy = Order::decode(&driven.order.encode()).expect("what was encoded");
+            prop_assert_eq!(&copy, &driven.order);
+            let effects = driven.apply(command);
+            for cut in cuts(&effects) {
+                prop_assert_eq!(cut.first_lsn, next_lsn);
+                prop_assert!(cut.log_time_us > log_time_us);
+                prop_assert_eq!(cut.cut_seq, cut_seq + 1);
+                prop_assert!(cut.lanes.is_sorted_by_key(|lane| lane.lane));
+                for lane in &cut.lanes {
+                    let length = lengths.entry(lane.lane).or_default();
+                    prop_assert_eq!(*length, lane.from_idx);
+                    prop_assert!(lane.to_idx > lane.from_idx);
+                    prop_assert!(!sealed.contains_key(&lane.lane));
+                    next_lsn += lane.to_idx - lane.from_idx;
+                    *length = lane.to_idx;
+                }
+                (log_time_us, cut_seq) = (cut.log_time_us, cut.cut_seq);
+            }
+            for event in &effects.events {
+                if let Event::LaneSealed(seal) = event {
+                    prop_assert_eq!(sealed.insert(seal.lane, seal.final_length), None);
+                }
+            }
+            prop_assert_eq!(driven.order.next_lsn, next_lsn);
+            for (lane, length) in &sealed {
+                prop_assert_eq!(driven.order.lanes[lane].length, *length);
+            }
+            prop_assert!(driven.order.cuts.len() <= CUTS_HELD_MAX);
+            let held: Vec<u64> = driven.order.cuts.iter().map(|cut| cut.cut_seq).collect();
+            prop_assert!(held.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+            prop_assert!(held.last().is_none_or(|last| *last == cut_seq));
+        }
+    }
+
+    /// Max-merge: proposals that come twice, late or in another order change nothing but the number
+    /// of cuts; lengths are the largest that was proposed.
+    #[test]
+    fn doubled_and_reordered_proposals_are_harmless(
+        proposals in prop::collection::vec((1..=LANES, 1..200_u64), 1..40),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+    ) {
+        let mut driven = Driven::new();
+        for (lane, end) in &proposals {
+            driven.apply(&cut(&[(*lane, *end)], 5, 0));
+        }
+        let before = (driven.order.lanes.clone(), driven.order.next_lsn, driven.order.cut_seq);
+        for index in again {
+            let (lane, end) = index.get(&proposals);
+            prop_assert_eq!(driven.apply(&cut(&[(*lane, *end)], 9, 0)).events, vec![]);
+        }
+        let order = &driven.order;
+        prop_assert_eq!(before, (order.lanes.clone(), order.next_lsn, order.cut_seq));
+        let mut largest = BTreeMap::<u64, u64>::new();
+        for (lane, end) in &proposals {
+            let most = largest.entry(*lane).or_default();
+            *most = (*most).max(*end);
+        }
+        let lengths: u64 = largest.values().sum();
+        prop_assert_eq!(order.next_lsn, lengths + 1);
+        prop_assert!(largest.iter().all(|(lane, end)| order.lanes[lane].length == *end));
+    }
+
+    /// Q1: a node that starts from a snapshot goes on exactly as the one that did not stop.
+    #[test]
+    fn a_snapshot_goes_on_like_the_original(
+        commands in prop::collection::vec(any_command(), 1..40),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut driven = Driven::new();
+        let at = at.index(commands.len());
+        commands[..at].iter().for_each(|command| drop(driven.apply(command)));
+        let order = Order::decode(&driven.order.encode()).expect("what was encoded");
+        let mut other = Driven { order, index: driven.index };
+        for command in &commands[at..] {
+            prop_assert_eq!(driven.apply(command), other.apply(command));
+        }
+        prop_assert_eq!(driven.order, other.order);
+    }
+}
+
+#[test]
+fn a_request_to_open_a_lane_that_comes_again_gets_the_same_lane() {
+    let mut driven = Driven::new();
+    let before = driven.order.lanes.clone();
+    let effects = driven.apply(&open_lane(2));
+    assert_eq!(effects.outcome, Outcome::LaneOpened { lane: 2 });
+    assert_eq!((effects.events, &driven.order.lanes), (vec![], &before));
+}
+
+#[test]
+fn past_the_bound_of_held_cuts_nothing_is_cut_until_some_are_forgotten() {
+    let mut driven = Driven::new();
+    for n in 1..=CUTS_HELD_MAX as u64 {
+        assert_eq!(cuts(&driven.apply(&cut(&[(1, n)], 0, 0))).len(), 1);
+    }
+    let over = CUTS_HELD_MAX as u64 + 1;
+    assert_eq!(cuts(&driven.apply(&cut(&[(1, over)], 0, 0))), []);
+    assert_eq!(driven.order.lanes[&1].length, over - 1);
+    assert_eq!(cuts(&driven.apply(&cut(&[(1, over)], 0, 1))).len(), 1);
+    assert_eq!(driven.order.cuts.len(), CUTS_HELD_MAX);
+}
+
+/// Old bytes are read for ever: these files are only ever added to.
+#[test]
+fn encodings_are_the_ones_of_version_1() {
+    let mut driven = Driven::new();
+    driven.apply(&cut(&[(1, 2), (3, 300)], 1_767_225_600_000_000, 0));
+    driven.apply(&Kind::SealLane(SealLane { lane: 3 }).into());
+    let mut written = String::new();
+    let commands = [
+        ("found", found()),
+        (
+            "register",
+            Kind::Register(register(1, &[(1, 11), (2, 12)])).into(),
+        ),
+        ("open-lane", open_lane(2)),
+        ("cut", cut(&[(1, 2), (3, 300)], 1_767_225_600_000_000, 4)),
+        ("seal-lane", Kind::SealLane(SealLane { lane: 3 }).into()),
+    ];
+    for (name, command) in commands {
+        written += &format!("{name} {}\n", hex(&prost::Message::encode_to_vec(&command)));
+    }
+    written += &format!("order {}\n", hex(&driven.order.encode()));
+    assert_eq!(
+        written,
+        include_str!("golden/v1/order.txt"),
+        "now:\n{written}"
+    );
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
