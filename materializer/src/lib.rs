@@ -19,3 +19,5 @@ pub mod plan;
 pub mod read;
 pub mod state;
 pub mod view;
+
+pub use machinery::{MaterializerConfig, MaterializerRole, Progress, Store};

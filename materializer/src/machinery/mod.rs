@@ -1,0 +1,32 @@
+//! What waits, calls the pure part, and carries out what it says.
+//!
+//! - `role.rs`: [`MaterializerRole`], started from [`MaterializerConfig`]; `open.rs`: its store
+//! - `shard.rs`: the one loop that folds, answers what was folded, and calls `planning.rs`; `ops.rs`: what it works on
+//! - `terms.rs`: who owns the shard; `upkeep.rs`: sessions, replicas, groups and ticks of the primary
+//! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
+//! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
+//! - `published.rs`: what the loop has folded, for everybody else
+//! - `shared.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
+mod config;
+mod open;
+mod ops;
+mod persist;
+mod placing;
+mod planning;
+mod published;
+mod reads;
+mod refold;
+mod role;
+mod sessions;
+mod shard;
+mod shared;
+mod streams;
+mod terms;
+mod upkeep;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{MaterializerConfig, Store};
+pub use role::{MaterializerRole, Progress};

@@ -1,0 +1,113 @@
+//! The digest of the past, proven: the log is folded again, from LSN 1, into a store of its own.
+use std::sync::Arc;
+
+use dfs_log::{Event, Follow, FrameAt};
+use dfs_wire::frame::FrameDraft;
+use dfs_wire::{Code, Refusal, v1};
+
+use super::open::view_failed;
+use super::shared::Shared;
+use super::streams::{Body, Reply};
+use crate::fold::{FoldFrame, Folder};
+use crate::state;
+use crate::view::MemoryView;
+
+pub(crate) async fn answer(shared: Arc<Shared>, lsn: u64, reply: Reply) {
+    match digest_at(&shared, lsn).await {
+        Ok(digest) => {
+            let body = v1::DigestAnswer {
+                lsn,
+                digest: digest.0,
+                refolded: true,
+            };
+            reply.answer(lsn, digest.1, Body::Digest(body));
+        }
+        Err(refusal) => reply.refuse(refusal),
+    }
+}
+
+/// (digest, log time) after `lsn`.
+async fn digest_at(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
+    let Ok(_one) = shared.refolds.try_acquire() else {
+        return Err(Refusal::new(Code::Busy, "refold", "another one is running"));
+    };
+    let end = shared.end().await?;
+    if lsn >= end.next_lsn {
+        let why = format!(
+            "it lies in the future: the last record is {}",
+            end.next_lsn - 1
+        );
+        return Err(Refusal::new(Code::Invalid, format!("LSN {lsn}"), why));
+    }
+    let refolded = refold(shared, lsn).await?;
+    let live = shared.published.at_least(lsn).await?;
+    match state::digest(&*live, lsn).map_err(view_failed)? {
+        Some(held) if held != refolded.0 => {
+            let why = format!("it holds {held:016x}, the log folds to {:016x}", refolded.0);
+            Err(Refusal::new(
+                Code::Corrupt,
+                format!("the state at LSN {lsn}"),
+                why,
+            ))
+        }
+        _ => Ok(refolded),
+    }
+}
+
+async fn refold(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
+    let mut folder = Folder::new(Arc::new(MemoryView::new()));
+    let mut follower = shared.log.follow(1, Follow::default()).await?;
+    loop {
+        for event in follower.next().await?.events {
+            let Event::Frame(at) = event else { continue };
+            folder
+                .fold(&up_to(at, lsn)?)
+                .map_err(|halt| halted(&halt))?;
+            if folder.is_full() {
+                folder.commit().map_err(view_failed)?;
+                tokio::task::yield_now().await;
+            }
+            let stamp = folder.stamp();
+            if stamp.lsn >= lsn {
+                return Ok((stamp.digest, stamp.log_time_us));
+            }
+        }
+    }
+}
+
+/// The frame, or the part of it up to `lsn`: what a record does depends on nothing behind it.
+fn up_to(at: FrameAt, lsn: u64) -> Result<FoldFrame, Refusal> {
+    let frame = if at.last_lsn() <= lsn {
+        at.frame
+    } else {
+        let unreadable = |e: dfs_wire::frame::FrameError| {
+            Refusal::new(
+                Code::Corrupt,
+                format!("frame at LSN {}", at.first_lsn),
+                e.to_string(),
+            )
+        };
+        let mut records = at.frame.records().map_err(unreadable)?;
+        records.truncate((lsn + 1 - at.first_lsn) as usize);
+        let header = at.frame.header;
+        let draft = FrameDraft {
+            tags: header.tags,
+            guards: header.guards,
+            order: header.order,
+            privileged: header.privileged,
+            records,
+        };
+        draft.freeze(header.lane, header.first_idx, header.chain)
+    };
+    Ok(FoldFrame {
+        first_lsn: at.first_lsn,
+        log_time_us: at.log_time_us,
+        cut_seq: at.cut_seq,
+        frame,
+    })
+}
+
+pub(crate) fn halted(halt: &crate::fold::Halt) -> Refusal {
+    Refusal::new(Code::State, "the fold", halt.to_string())
+        .advice("Run a build that knows it; nothing was skipped")
+}

@@ -1,0 +1,255 @@
+//! The role: started, asked, stopped.
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dfs_env::Env;
+use dfs_log::SharedLog;
+use dfs_rpc::roles::{Answers, Materializer, Requests};
+use dfs_wire::v1::request::Op as Asked;
+use dfs_wire::{Code, Refusal, v1};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::config::{
+    ARRIVALS_MAX, COMMANDS_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, MaterializerConfig, REQUESTS_CHUNK,
+};
+use super::open::{self, Opened};
+use super::ops::{Arrival, Work};
+use super::persist;
+use super::reads::{self, Read};
+use super::shard::{Command, Shard};
+use super::shared::Shared;
+use super::streams::{Reply, Stream};
+use crate::view::View;
+
+/// How long `stop` waits for what is in flight: the rest of the five seconds that a process has is for its disks.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// A running materializer: a replica of the shard, and its primary when its turn comes.
+pub struct MaterializerRole {
+    shared: Arc<Shared>,
+    /// Given up at `stop`, so that the store can be opened again.
+    view: Mutex<Option<Arc<dyn View>>>,
+}
+
+/// What the process says of this role in its keep-alive (`v1::Beat`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub applied_lsn: u64,
+    pub durable_lsn: u64,
+    /// Shards that it stepped down from (FOLD-T4).
+    pub stepped_down: Vec<u64>,
+}
+
+impl MaterializerRole {
+    /// Opens the store and begins to follow the log; campaigns and serves by itself from then on.
+    ///
+    /// # Errors
+    /// MISMATCH: the store belongs to another cluster; LOG_WENT_BACK: it knows more than the log (LOG-U9).
+    pub async fn start(
+        env: Env,
+        config: MaterializerConfig,
+        log: Arc<dyn SharedLog>,
+    ) -> Result<Arc<MaterializerRole>, Refusal> {
+        let env = env.group(format!("materializer {}", config.owner.node_id));
+        let Opened { view, disk } = open::open(&env, config.store, &config.cluster_id).await?;
+        let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
+        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        let senders = (arrivals, commands);
+        let shared = Shared::new(env.clone(), config.owner, log, config.members, senders);
+        let shared = Arc::new(shared);
+        let genesis = super::terms::Genesis {
+            cluster_id: config.cluster_id,
+            settings: config.settings,
+            rank: config.rank,
+        };
+        let shard = Shard::open(shared.clone(), view.clone(), genesis, (arriving, commanded))?;
+        let loops = shared.clone();
+        env.spawn("shard", async move {
+            let why = shard.run().await;
+            loops.fail(why);
+        });
+        env.spawn("persist", persist::run(shared.clone(), view.clone(), disk));
+        Ok(Arc::new(MaterializerRole {
+            shared,
+            view: Mutex::new(Some(view)),
+        }))
+    }
+
+    /// Answers what is in flight, makes the state durable, and lets the store go.
+    pub async fn stop(&self) {
+        let shared = &self.shared;
+        let drained = async {
+            if shared.commands.send(Command::Stop).await.is_ok() {
+                shared.failed().await;
+            }
+        };
+        let _ = shared.env.timeout(DRAIN_MAX, drained).await; // what is left is answered as unknown
+        let view = self.view.lock().take();
+        if let Some(view) = view
+            && let Err(refusal) = persist::persist(shared, &view).await
+        {
+            tracing::warn!(%refusal, "stop without making the last folded state durable");
+        }
+        shared.fail(super::published::stopped());
+        shared.env.stop().await;
+    }
+
+    /// Waits until the role has ended, and says why.
+    pub async fn failed(&self) -> Refusal {
+        self.shared.failed().await
+    }
+
+    /// For the keep-alive of the process.
+    pub fn progress(&self) -> Progress {
+        self.shared.progress()
+    }
+}
+
+#[async_trait]
+impl Materializer for MaterializerRole {
+    async fn requests(
+        &self,
+        requests: Requests<v1::RequestBatch>,
+    ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
+        self.shared.published.newest()?;
+        let stream = Stream::new(self.shared.room.clone());
+        let (shared, incoming) = (self.shared.clone(), stream.clone());
+        self.shared
+            .env
+            .spawn("requests", pump(shared, incoming, requests));
+        let leaving = Leaving(stream);
+        let answers = futures::stream::unfold(leaving, |leaving| async move {
+            let batch = leaving.0.answers().await?;
+            Some((Ok(batch), leaving))
+        });
+        Ok(answers.boxed())
+    }
+
+    async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
+        self.shared.status()
+    }
+}
+
+/// The asker's end: when it is dropped, nobody reads requests any more.
+struct Leaving(Arc<Stream>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// Takes requests in until the asker leaves or the role ends.
+async fn pump(shared: Arc<Shared>, stream: Arc<Stream>, mut requests: Requests<v1::RequestBatch>) {
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = stream.left() => break,
+            batch = requests.next() => batch,
+        };
+        let Some(batch) = batch else { break };
+        let mut rest = batch.requests;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(REQUESTS_CHUNK));
+            if !stream.admit(rest.len()).await {
+                return;
+            }
+            take_in(&shared, &stream, rest).await;
+            rest = later;
+        }
+    }
+    stream.no_more();
+}
+
+/// Reads go to tasks of their own, everything else to the shard loop.
+async fn take_in(shared: &Arc<Shared>, stream: &Arc<Stream>, requests: Vec<v1::Request>) {
+    let now = shared.env.now();
+    let (mut reads, mut arrivals) = (Vec::new(), Vec::new());
+    for mut request in requests {
+        let reply = stream.reply_to(request.id);
+        let deadline = now + deadline_of(&request);
+        match request.op.take() {
+            None => reply.refuse(invalid("it asks for nothing")),
+            Some(Asked::Mutate(mutate)) => match arrival_of(&request, mutate, reply, deadline) {
+                Ok((arrival, None)) => arrivals.push(arrival),
+                Ok((arrival, Some(copy))) => {
+                    shared
+                        .env
+                        .spawn("copy", reads::read_source(shared.clone(), copy, arrival));
+                }
+                Err(reply) => reply.refuse(invalid("a mutation needs a slot")),
+            },
+            Some(asked) => match work_of(asked) {
+                Ok(work) => {
+                    let waiter = reads::waiter(reply, deadline);
+                    arrivals.push(Arrival {
+                        work,
+                        by: reads::by(&request),
+                        waiter,
+                    });
+                }
+                Err(asked) => reads.push(Read {
+                    asked,
+                    reply,
+                    deadline,
+                }),
+            },
+        }
+    }
+    if !reads.is_empty() {
+        reads::serve(shared, reads);
+    }
+    if !arrivals.is_empty() {
+        let _ = shared.arrivals.send(arrivals).await; // the loop ended: the replies say so
+    }
+}
+
+fn arrival_of(
+    request: &v1::Request,
+    mutate: v1::Mutate,
+    reply: Reply,
+    deadline: Instant,
+) -> Result<(Arrival, Option<v1::Copy>), Reply> {
+    let Some(slot) = request.slot else {
+        return Err(reply);
+    };
+    let copy = reads::copies_past(&mutate);
+    let work = Work::Mutate {
+        request: Box::new(mutate),
+        source: None,
+        slot,
+    };
+    Ok((
+        Arrival {
+            work,
+            by: reads::by(request),
+            waiter: reads::waiter(reply, deadline),
+        },
+        copy,
+    ))
+}
+
+fn work_of(asked: Asked) -> Result<Work, Asked> {
+    match asked {
+        Asked::OpenSession(open) => Ok(Work::OpenSession(open)),
+        Asked::KeepSession(keep) => Ok(Work::KeepSession(keep.session)),
+        Asked::CloseSession(close) => Ok(Work::CloseSession(close.session)),
+        Asked::Place(place) => Ok(Work::Place(place)),
+        read => Err(read),
+    }
+}
+
+fn deadline_of(request: &v1::Request) -> Duration {
+    match request.deadline_us {
+        0 => DEADLINE_DEFAULT,
+        us => Duration::from_micros(us).min(DEADLINE_MAX),
+    }
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal::new(Code::Invalid, "request", why)
+}

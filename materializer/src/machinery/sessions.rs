@@ -1,0 +1,211 @@
+//! Sessions of the primary: leases, and which request of which slot was seen last (FOLD-S1, S3). No waiting, no state of the log.
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dfs_wire::limits::SESSION_SLOTS;
+use tokio::time::Instant;
+
+use super::ops::OpId;
+
+/// Now, by both clocks (FOLD-C2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) own: Instant,
+    pub(crate) log_time_us: u64,
+}
+
+/// Every session that is open in folded CONTROL. In memory only; a new term begins with fresh leases.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    open: BTreeMap<u64, Session>,
+}
+
+struct Session {
+    kept: Now,
+    /// Mutations not answered yet.
+    busy: u32,
+    /// Its end is planned: nothing of it is taken any more.
+    ending: bool,
+    slots: Vec<Seen>,
+}
+
+/// The highest request of a slot that came in, answered or not.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    seq: u64,
+    attempt: u32,
+    /// While it is worked on.
+    op: Option<OpId>,
+}
+
+/// A request of a slot, beside what was seen and what is folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Not open, or about to end.
+    NoSession,
+    NoSuchSlot,
+    /// FOLD-S3: a later request of the slot has been seen.
+    Behind,
+    /// FOLD-S3: this attempt, or a later one, has been seen.
+    Repeated,
+    /// FOLD-P4: in flight.
+    Attach(OpId),
+    /// The folded result is that of this request.
+    Done,
+    New,
+}
+
+/// What a session's deadline asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Expire(u64),
+    /// The own clock has passed, log time has not (FOLD-C1).
+    Tick,
+}
+
+impl Sessions {
+    /// FOLD-S1: a new term restarts all leases.
+    pub(crate) fn restart(ids: impl IntoIterator<Item = u64>, now: Now) -> Sessions {
+        Sessions {
+            open: ids.into_iter().map(|id| (id, Session::new(now))).collect(),
+        }
+    }
+
+    pub(crate) fn opened(&mut self, id: u64, now: Now) {
+        self.open.entry(id).or_insert_with(|| Session::new(now));
+    }
+
+    pub(crate) fn expired(&mut self, id: u64) {
+        self.open.remove(&id);
+    }
+
+    /// FOLD-C2: the planner was away; nobody could keep a lease meanwhile.
+    pub(crate) fn restart_leases(&mut self, now: Now) {
+        self.open
+            .values_mut()
+            .for_each(|session| session.kept = now);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// A sign of life. False: there is no such session (any more).
+    pub(crate) fn keep(&mut self, id: u64, now: Now) -> bool {
+        let open = self.open.get_mut(&id).filter(|session| !session.ending);
+        open.map(|session| session.kept = now).is_some()
+    }
+
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    pub(crate) fn is_busy(&self, id: u64) -> bool {
+        self.open.get(&id).is_some_and(|session| session.busy > 0)
+    }
+
+    /// Its `SessionExpired` is on the way, or was void.
+    pub(crate) fn set_ending(&mut self, id: u64, ending: bool) {
+        if let Some(session) = self.open.get_mut(&id) {
+            session.ending = ending;
+        }
+    }
+
+    /// FOLD-S3. `folded_seq`: of the slot's last result, if it has one.
+    pub(crate) fn look(
+        &self,
+        id: u64,
+        slot: u32,
+        seq: u64,
+        attempt: u32,
+        folded_seq: Option<u64>,
+    ) -> Slot {
+        let Some(session) = self.open.get(&id).filter(|session| !session.ending) else {
+            return Slot::NoSession;
+        };
+        if slot >= SESSION_SLOTS {
+            return Slot::NoSuchSlot;
+        }
+        let seen = session
+            .slots
+            .get(slot as usize)
+            .copied()
+            .unwrap_or_default();
+        if seq < seen.seq.max(folded_seq.unwrap_or(0)) {
+            return Slot::Behind;
+        }
+        match (folded_seq, seen.op) {
+            (Some(folded), _) if folded == seq => Slot::Done,
+            (_, Some(op)) if seen.seq == seq => Slot::Attach(op),
+            _ if seen.seq == seq && attempt <= seen.attempt => Slot::Repeated,
+            _ => Slot::New,
+        }
+    }
+
+    /// After [`Slot::New`] or [`Slot::Attach`].
+    pub(crate) fn seen(&mut self, id: u64, slot: u32, seq: u64, attempt: u32, op: OpId) {
+        let Some(session) = self.open.get_mut(&id) else {
+            return;
+        };
+        let at = slot as usize;
+        if session.slots.len() <= at {
+            session.slots.resize(at + 1, Seen::default());
+        }
+        let seen = &mut session.slots[at];
+        if seen.op != Some(op) {
+            session.busy += 1;
+        }
+        *seen = Seen {
+            seq,
+            attempt: attempt.max(seen.attempt_of(seq)),
+            op: Some(op),
+        };
+    }
+
+    /// The request is answered, whatever the answer.
+    pub(crate) fn finished(&mut self, id: u64, slot: u32, op: OpId) {
+        let Some(session) = self.open.get_mut(&id) else {
+            return;
+        };
+        session.busy = session.busy.saturating_sub(1);
+        if let Some(seen) = session
+            .slots
+            .get_mut(slot as usize)
+            .filter(|seen| seen.op == Some(op))
+        {
+            seen.op = None;
+        }
+    }
+
+    /// FOLD-S1, C1, C2: sessions whose lease is over and of which nothing is in flight.
+    pub(crate) fn due(&self, now: Now, lease: Duration) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (id, session) in &self.open {
+            let own = now.own.saturating_duration_since(session.kept.own);
+            if session.ending || session.busy > 0 || own <= lease {
+                continue;
+            }
+            let log_us = now.log_time_us.saturating_sub(session.kept.log_time_us);
+            let passed = u128::from(log_us) > lease.as_micros();
+            due.push(if passed { Due::Expire(*id) } else { Due::Tick });
+        }
+        due
+    }
+}
+
+impl Session {
+    fn new(kept: Now) -> Session {
+        Session {
+            kept,
+            busy: 0,
+            ending: false,
+            slots: Vec::new(),
+        }
+    }
+}
+
+impl Seen {
+    fn attempt_of(&self, seq: u64) -> u32 {
+        if self.seq == seq { self.attempt } else { 0 }
+    }
+}

@@ -1,0 +1,558 @@
+//! The loop of the shard: folds, publishes, answers what was folded, plans what was asked. One task; it waits for nothing else.
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use dfs_log::{Appender, Batch, Event, Follow, Follower};
+use dfs_wire::{Code, Refusal, v1};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::config::{QUEUE_FULL, SHARD, TURN};
+use super::open::view_failed;
+use super::ops::{Answered, Arrival, OpId, Ops, Work};
+use super::refold::halted;
+use super::sessions::{Now, Sessions};
+use super::shared::{Shared, Standing};
+use super::streams::Body;
+use super::terms::{Claim, Genesis};
+use crate::fold::{FoldFrame, Folded, Folder};
+use crate::plan::{Ids, Overlay, Ticket};
+use crate::state::{self, Term};
+use crate::view::View;
+
+/// Orders to the loop, from its helpers and its role.
+pub(crate) enum Command {
+    /// A lane for a claim, or none was to be had.
+    Lane(Claim, Option<Box<Appender>>),
+    /// An `End` that was asked for in this round (FOLD-P3).
+    Ended {
+        round: u64,
+        next_lsn: u64,
+    },
+    Stop,
+}
+
+pub(crate) struct Shard {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) genesis: Genesis,
+    pub(crate) folder: Folder,
+    arriving: mpsc::Receiver<Vec<Arrival>>,
+    commanded: mpsc::Receiver<Command>,
+    pub(crate) office: Office,
+    /// Folded.
+    pub(crate) term: Option<Term>,
+    pub(crate) ops: Ops,
+    /// Admitted, not planned.
+    pub(crate) queue: VecDeque<OpId>,
+    /// The window is full: planning goes on when something was folded.
+    pub(crate) held: bool,
+    /// FOLD-P1: by the plan whose fold is waited for.
+    pub(crate) blocked: BTreeMap<Ticket, Vec<OpId>>,
+    pub(crate) refusals: super::planning::Refusals,
+    pub(crate) sessions: Sessions,
+    pub(crate) last_ticket: u64,
+    pub(crate) folded_ticket: u64,
+    /// Folded, not committed.
+    outcomes: Vec<Outcome>,
+    /// Of a term that is over.
+    pub(crate) orphans: Option<Orphans>,
+    pub(crate) upkeep: super::upkeep::Upkeep,
+    stopping: bool,
+}
+
+pub(crate) enum Office {
+    Replica,
+    /// The own `TermStarted` is on its way through this lane.
+    Candidate(Box<Appender>, dfs_log::Ticket),
+    Primary(Box<Primary>),
+}
+
+/// FOLD-T2: exists only after the own `TermStarted` is folded.
+pub(crate) struct Primary {
+    pub(crate) term: u64,
+    pub(crate) appender: Appender,
+    pub(crate) overlay: Overlay,
+    pub(crate) ids: Ids,
+    pub(crate) settings: v1::Settings,
+    pub(crate) in_flight: VecDeque<InFlight>,
+}
+
+/// Appended, not folded; in the order of the lane.
+pub(crate) struct InFlight {
+    pub(crate) idx: u64,
+    pub(crate) ticket: Ticket,
+    pub(crate) op: OpId,
+    pub(crate) gives: Gives,
+    pub(crate) cut: dfs_log::Ticket,
+}
+
+/// What is answered when the record has taken effect.
+pub(crate) enum Gives {
+    Body(Body),
+    Refusal(Refusal),
+    Session(u64),
+    /// The question itself is looked at again.
+    Again,
+}
+
+pub(crate) struct Orphans {
+    lane: u64,
+    in_flight: VecDeque<InFlight>,
+    pub(crate) since: Instant,
+}
+
+struct Outcome {
+    lane: u64,
+    first_idx: u64,
+    end_idx: u64,
+    folded: Folded,
+}
+
+enum Step {
+    Command(Command),
+    Log(Result<Batch, Refusal>),
+    Arrived(Vec<Arrival>),
+    Turn,
+    /// There is more to plan.
+    Plan,
+    End,
+}
+
+impl Shard {
+    pub(crate) fn open(
+        shared: Arc<Shared>,
+        view: Arc<dyn View>,
+        genesis: Genesis,
+        (arriving, commanded): (mpsc::Receiver<Vec<Arrival>>, mpsc::Receiver<Command>),
+    ) -> Result<Shard, Refusal> {
+        let folder = Folder::new(view);
+        let snapshot = folder.snapshot().clone();
+        let term = state::term(&snapshot, SHARD).map_err(view_failed)?;
+        let upkeep = super::upkeep::Upkeep::new(shared.env.now());
+        shared.published.publish(snapshot);
+        Ok(Shard {
+            shared,
+            genesis,
+            folder,
+            arriving,
+            commanded,
+            office: Office::Replica,
+            term,
+            ops: Ops::default(),
+            queue: VecDeque::new(),
+            held: false,
+            blocked: BTreeMap::new(),
+            refusals: super::planning::Refusals::default(),
+            sessions: Sessions::default(),
+            last_ticket: 0,
+            folded_ticket: 0,
+            outcomes: Vec::new(),
+            orphans: None,
+            upkeep,
+            stopping: false,
+        })
+    }
+
+    /// Runs until the role ends, and says why.
+    pub(crate) async fn run(mut self) -> Refusal {
+        let follower = match self.connect().await {
+            Ok(follower) => follower,
+            Err(refusal) => return refusal,
+        };
+        match self.turns(follower).await {
+            Ok(()) => super::published::stopped(),
+            Err(refusal) => {
+                tracing::error!(%refusal, "stop folding");
+                refusal
+            }
+        }
+    }
+
+    /// LOG-U9: a log that ends before what is folded went back; only a linearizable End may say so.
+    async fn connect(&mut self) -> Result<Follower, Refusal> {
+        let applied = self.folder.stamp().lsn;
+        let env = self.shared.env.clone();
+        loop {
+            let end = self.shared.end().await;
+            match end {
+                Ok(end) if end.next_lsn <= applied => {
+                    let why = format!(
+                        "LSN {applied} is folded, and the log ends before {}",
+                        end.next_lsn
+                    );
+                    return Err(Refusal::new(Code::LogWentBack, "the log", why));
+                }
+                Ok(_) => {}
+                Err(refusal) if refusal.is_retryable() => {
+                    env.sleep(TURN).await;
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            }
+            let everything = Follow {
+                tags: Vec::new(),
+                own: true,
+            };
+            match self.shared.log.follow(applied + 1, everything).await {
+                Err(refusal) if refusal.is_retryable() => env.sleep(TURN).await,
+                followed => return followed,
+            }
+        }
+    }
+
+    async fn turns(&mut self, mut follower: Follower) -> Result<(), Refusal> {
+        let env = self.shared.env.clone();
+        let mut members = self.shared.members.clone();
+        let turn = || -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            let env = env.clone();
+            Box::pin(async move { env.sleep(TURN).await })
+        };
+        let mut next_turn = turn();
+        self.turn()?;
+        loop {
+            let more = !self.queue.is_empty() && !self.held;
+            let step = tokio::select! {
+                biased;
+                command = self.commanded.recv() => command.map_or(Step::End, Step::Command),
+                () = &mut next_turn => Step::Turn,
+                batch = follower.next() => Step::Log(batch),
+                Ok(()) = members.changed() => Step::Turn,
+                arrived = self.arriving.recv(), if self.queue.len() < QUEUE_FULL => {
+                    arrived.map_or(Step::End, Step::Arrived)
+                }
+                () = tokio::task::yield_now(), if more => Step::Plan,
+            };
+            match step {
+                Step::Command(command) => self.obey(command)?,
+                Step::Log(batch) => {
+                    self.fold(batch?).await?;
+                    self.arrive_waiting()?;
+                }
+                Step::Arrived(arrivals) => {
+                    self.arrive(arrivals)?;
+                    self.arrive_waiting()?;
+                }
+                Step::Turn => {
+                    next_turn = turn();
+                    self.turn()?;
+                }
+                Step::Plan => {}
+                Step::End => return Ok(()),
+            }
+            self.plan()?;
+            if self.stopping && self.in_flight() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// So that a busy log does not keep requests waiting.
+    fn arrive_waiting(&mut self) -> Result<(), Refusal> {
+        while self.queue.len() < QUEUE_FULL {
+            let Ok(arrivals) = self.arriving.try_recv() else {
+                break;
+            };
+            self.arrive(arrivals)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), Refusal> {
+        match command {
+            Command::Lane(claim, lane) => self.take_lane(claim, lane.map(|lane| *lane)),
+            Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
+            Command::Stop => {
+                self.stopping = true;
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        match &self.office {
+            Office::Primary(primary) => primary.in_flight.len(),
+            _ => 0,
+        }
+    }
+
+    /// LOG-I14: one batch is committed whole, published, and only then answered (LOG-I9).
+    async fn fold(&mut self, batch: Batch) -> Result<(), Refusal> {
+        for event in batch.events {
+            let Event::Frame(at) = event else { continue };
+            let (lane, first_idx) = (at.frame.header.lane, at.frame.header.first_idx);
+            let end_idx = at.frame.end_idx();
+            let frame = FoldFrame {
+                first_lsn: at.first_lsn,
+                log_time_us: at.log_time_us,
+                cut_seq: at.cut_seq,
+                frame: at.frame,
+            };
+            let folded = self.folder.fold(&frame).map_err(|halt| halted(&halt))?;
+            self.outcomes.push(Outcome {
+                lane,
+                first_idx,
+                end_idx,
+                folded,
+            });
+            if self.folder.is_full() {
+                self.commit()?;
+                tokio::task::yield_now().await; // a long log to catch up with must not hold this thread
+            }
+        }
+        self.commit()
+    }
+
+    fn commit(&mut self) -> Result<(), Refusal> {
+        if !self.folder.is_dirty() {
+            return Ok(());
+        }
+        let snapshot = self.folder.commit().map_err(view_failed)?;
+        self.shared.published.publish(snapshot);
+        for outcome in std::mem::take(&mut self.outcomes) {
+            self.settle(outcome)?;
+        }
+        self.answer_refusals()
+    }
+
+    fn settle(&mut self, outcome: Outcome) -> Result<(), Refusal> {
+        let Outcome {
+            lane,
+            first_idx,
+            end_idx,
+            folded,
+        } = outcome;
+        for (lsn, mutation) in &folded.control {
+            self.observe(*lsn, folded.log_time_us, lane, mutation)?;
+        }
+        if let Office::Candidate(appender, _) = &self.office
+            && appender.lane() == lane
+        {
+            // Not observed as a term: it was void, another came first (FOLD-T0, T1).
+            self.office = Office::Replica;
+            self.stand();
+        }
+        while let Some(landed) = self.pop_in_flight(lane, end_idx) {
+            let lsn = folded.first_lsn + (landed.idx - first_idx);
+            self.held = false;
+            self.land(landed, lane, lsn, &folded);
+        }
+        Ok(())
+    }
+
+    fn pop_in_flight(&mut self, lane: u64, end_idx: u64) -> Option<InFlight> {
+        let in_flight = match (&mut self.office, &mut self.orphans) {
+            (Office::Primary(primary), _) if primary.appender.lane() == lane => {
+                &mut primary.in_flight
+            }
+            (_, Some(orphans)) if orphans.lane == lane => &mut orphans.in_flight,
+            _ => return None,
+        };
+        in_flight.pop_front_if(|first| first.idx < end_idx)
+    }
+
+    /// A record of ours is folded: whoever waited for it is answered.
+    fn land(&mut self, landed: InFlight, lane: u64, lsn: u64, folded: &Folded) {
+        let InFlight {
+            ticket, op, gives, ..
+        } = landed;
+        if let Office::Primary(primary) = &mut self.office
+            && primary.appender.lane() == lane
+        {
+            primary.overlay.folded(ticket);
+        }
+        self.upkeep.landed(ticket);
+        self.folded_ticket = self.folded_ticket.max(ticket.0);
+        if let Some(waiting) = self.blocked.remove(&ticket) {
+            waiting
+                .into_iter()
+                .rev()
+                .for_each(|op| self.queue.push_front(op));
+        }
+        let log_time_us = folded.log_time_us;
+        if let Some(guard) = &folded.void {
+            let why = format!("the frame at LSN {lsn} is void: {guard}");
+            self.finish(op, Err(Refusal::new(Code::Void, "request", why).at(lsn)));
+            return;
+        }
+        let told = match gives {
+            Gives::Again => {
+                if let Some(op) = self.ops.get_mut(op) {
+                    op.appended = false;
+                }
+                self.queue.push_front(op);
+                return;
+            }
+            Gives::Refusal(refusal) => Err(refusal.at(lsn)),
+            Gives::Session(session) => Ok(self.granted(session)),
+            Gives::Body(body) => Ok(body),
+        };
+        self.finish(
+            op,
+            told.map(|body| Answered {
+                lsn,
+                log_time_us,
+                body,
+            }),
+        );
+    }
+
+    /// The one place where an op ends.
+    pub(crate) fn finish(&mut self, id: OpId, told: Result<Answered, Refusal>) {
+        let Some(op) = self.ops.remove(id) else {
+            return;
+        };
+        match &op.work {
+            Work::Mutate { slot, .. } => self.sessions.finished(slot.session, slot.slot, id),
+            // Gone by now, if its end took effect.
+            Work::Expire(id) | Work::CloseSession(id) => self.sessions.set_ending(*id, false),
+            _ => {}
+        }
+        self.upkeep.finished(&op.work);
+        for waiter in op.waiters {
+            waiter.asker.tell(told.clone());
+        }
+    }
+
+    /// What CONTROL says that the loop must know.
+    fn observe(
+        &mut self,
+        lsn: u64,
+        log_time_us: u64,
+        lane: u64,
+        mutation: &v1::Mutation,
+    ) -> Result<(), Refusal> {
+        use v1::mutation::Kind;
+        let now = Now {
+            own: self.shared.env.now(),
+            log_time_us,
+        };
+        match &mutation.kind {
+            Some(Kind::ClusterCreated(created)) => self.observe_term(lsn, created.owner, lane),
+            Some(Kind::TermStarted(started)) if started.shard == SHARD => {
+                self.observe_term(lsn, started.owner, lane)
+            }
+            Some(Kind::SessionOpened(opened)) => {
+                if let Office::Primary(_) = self.office {
+                    self.sessions.opened(opened.session, now);
+                }
+                Ok(())
+            }
+            Some(Kind::SessionExpired(expired)) => {
+                self.sessions.expired(expired.session);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn observe_term(
+        &mut self,
+        lsn: u64,
+        owner: Option<v1::Owner>,
+        lane: u64,
+    ) -> Result<(), Refusal> {
+        self.term = Some(Term {
+            lsn,
+            owner: owner.unwrap_or_default(),
+            frames: 0,
+        });
+        let office = std::mem::replace(&mut self.office, Office::Replica);
+        match office {
+            Office::Candidate(appender, _) if appender.lane() == lane => {
+                self.take_office(lsn, *appender)?;
+            }
+            Office::Primary(primary) => self.leave_office(*primary),
+            // Another came first: ours, if any, will be void.
+            Office::Candidate(..) | Office::Replica => {}
+        }
+        self.stand();
+        Ok(())
+    }
+
+    /// FOLD-T2: the own `TermStarted` is folded; FOLD-S1: all leases begin anew.
+    fn take_office(&mut self, term: u64, appender: Appender) -> Result<(), Refusal> {
+        let snapshot = self.folder.snapshot();
+        let ids = Ids::resume(snapshot).map_err(view_failed)?;
+        let cluster = state::cluster(snapshot)
+            .map_err(view_failed)?
+            .unwrap_or_default();
+        let open = state::sessions(snapshot).map_err(view_failed)?;
+        let now = Now {
+            own: self.shared.env.now(),
+            log_time_us: snapshot.stamp.log_time_us,
+        };
+        self.sessions = Sessions::restart(open.iter().map(|session| session.session), now);
+        tracing::info!(term, "own the shard");
+        self.office = Office::Primary(Box::new(Primary {
+            term,
+            appender,
+            overlay: Overlay::default(),
+            ids,
+            settings: cluster.settings.unwrap_or_default(),
+            in_flight: VecDeque::new(),
+        }));
+        Ok(())
+    }
+
+    /// Somebody else owns the shard, or the lane is lost. What is in flight is answered as it is folded.
+    pub(crate) fn leave_office(&mut self, primary: Primary) {
+        tracing::info!(term = primary.term, "no longer own the shard");
+        self.give_up_orphans();
+        let Primary {
+            appender,
+            in_flight,
+            ..
+        } = primary;
+        let since = self.shared.env.now();
+        self.orphans = Some(Orphans {
+            lane: appender.lane(),
+            in_flight,
+            since,
+        });
+        self.sessions = Sessions::default();
+        self.upkeep.leave();
+        (self.held, self.folded_ticket) = (false, self.last_ticket);
+        self.blocked.clear();
+        self.refusals.clear();
+        self.stand();
+        for id in self.ops.ids() {
+            if self.ops.get(id).is_some_and(|op| !op.appended) {
+                self.finish(id, Err(self.shared.moved()));
+            }
+        }
+    }
+
+    /// FOLD-G4: they were not folded, so nobody is told that they are void.
+    pub(crate) fn give_up_orphans(&mut self) {
+        let Some(orphans) = self.orphans.take() else {
+            return;
+        };
+        for lost in orphans.in_flight {
+            let why = "its record was on its way when the term ended";
+            self.finish(lost.op, Err(Refusal::new(Code::TimedOut, "request", why)));
+        }
+    }
+
+    /// Tells everybody what this node is now.
+    pub(crate) fn stand(&self) {
+        let role = match &self.office {
+            Office::Primary(_) => "primary",
+            _ if self.term.is_some() => "replica",
+            _ => "catching up",
+        };
+        let halted = self.shared.standing.load().halted.clone();
+        let sessions = self.sessions.count() as u64;
+        self.shared.standing.store(Arc::new(Standing {
+            role,
+            term: self.term,
+            sessions,
+            halted,
+        }));
+    }
+}

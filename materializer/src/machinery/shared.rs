@@ -1,0 +1,173 @@
+//! What the tasks of one role hold in common.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use dfs_env::Env;
+use dfs_log::SharedLog;
+use dfs_wire::{Code, Refusal, v1};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::config::SHARD;
+use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
+use super::published::{Published, stopped};
+use crate::state::Term;
+
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) owner: v1::Owner,
+    pub(crate) log: Arc<dyn SharedLog>,
+    pub(crate) members: watch::Receiver<Arc<v1::Members>>,
+    pub(crate) published: Published,
+    pub(crate) standing: ArcSwap<Standing>,
+    pub(crate) arrivals: mpsc::Sender<Vec<Arrival>>,
+    pub(crate) commands: mpsc::Sender<super::shard::Command>,
+    /// Unanswered requests of all streams.
+    pub(crate) room: Arc<Semaphore>,
+    /// One refold at a time: each holds a whole namespace in memory.
+    pub(crate) refolds: Semaphore,
+    pub(crate) durable_lsn: AtomicU64,
+    /// FOLD-P0: the disk of the store has no headroom left.
+    pub(crate) store_full: AtomicBool,
+    /// FOLD-T4: told in the keep-alive.
+    pub(crate) stepped_down: AtomicBool,
+    failed: watch::Sender<Option<Refusal>>,
+}
+
+/// What the shard loop is, for status and for those who turn askers away.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) role: &'static str,
+    pub(crate) term: Option<Term>,
+    pub(crate) sessions: u64,
+    pub(crate) halted: String,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        env: Env,
+        owner: v1::Owner,
+        log: Arc<dyn SharedLog>,
+        members: watch::Receiver<Arc<v1::Members>>,
+        (arrivals, commands): (
+            mpsc::Sender<Vec<Arrival>>,
+            mpsc::Sender<super::shard::Command>,
+        ),
+    ) -> Shared {
+        Shared {
+            env,
+            owner,
+            log,
+            members,
+            published: Published::default(),
+            standing: ArcSwap::from_pointee(Standing {
+                role: "catching up",
+                ..Standing::default()
+            }),
+            arrivals,
+            commands,
+            room: Arc::new(Semaphore::new(super::config::REQUESTS_MAX)),
+            refolds: Semaphore::new(1),
+            durable_lsn: AtomicU64::new(0),
+            store_full: AtomicBool::new(false),
+            stepped_down: AtomicBool::new(false),
+            failed: watch::channel(None).0,
+        }
+    }
+
+    pub(crate) fn members(&self) -> Arc<v1::Members> {
+        self.members.borrow().clone()
+    }
+
+    /// The role ends: nothing more is folded or answered.
+    pub(crate) fn fail(&self, refusal: Refusal) {
+        let mut standing = (**self.standing.load()).clone();
+        standing.halted = refusal.to_string();
+        self.standing.store(Arc::new(standing));
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            failed.get_or_insert(refusal);
+            first
+        });
+        self.published.close();
+    }
+
+    pub(crate) async fn failed(&self) -> Refusal {
+        let mut failed = self.failed.subscribe();
+        let told = failed.wait_for(Option::is_some).await;
+        told.ok()
+            .and_then(|failed| failed.clone())
+            .unwrap_or_else(stopped)
+    }
+
+    /// The end of the log, asked for now (LOG-I10); what it says also serves bounded reads.
+    pub(crate) async fn end(&self) -> Result<v1::EndAnswer, Refusal> {
+        let sent = self.env.now();
+        let end = self.log.end(true).await?;
+        self.published.heard_end(sent, end.next_lsn);
+        Ok(end)
+    }
+
+    /// Lets the shard loop do something for a task of this role.
+    pub(crate) async fn ask_loop(
+        &self,
+        work: Work,
+        deadline: Instant,
+    ) -> Result<Answered, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let waiter = Some(Waiter {
+            asker: Asker::Task(tell),
+            deadline,
+        });
+        let arrival = Arrival {
+            work,
+            by: By::default(),
+            waiter,
+        };
+        self.arrivals
+            .send(vec![arrival])
+            .await
+            .map_err(|_| stopped())?;
+        told.await.map_err(|_| stopped())?
+    }
+
+    /// Who owns the shard, as an address; empty while nobody is known.
+    pub(crate) fn primary_address(&self) -> String {
+        let Some(term) = self.standing.load().term else {
+            return String::new();
+        };
+        let members = self.members();
+        let owner = members
+            .members
+            .iter()
+            .find(|member| member.node_id == term.owner.node_id);
+        owner.map_or_else(String::new, |owner| owner.address.clone())
+    }
+
+    /// Somebody else answers for this.
+    pub(crate) fn moved(&self) -> Refusal {
+        if self.standing.load().term.is_none() {
+            return Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet");
+        }
+        Refusal::new(
+            Code::Moved,
+            "shard 0",
+            "another materializer, or another term, is its primary",
+        )
+        .primary(self.primary_address())
+        .at(self.published.applied_lsn())
+    }
+
+    pub(crate) fn progress(&self) -> super::role::Progress {
+        super::role::Progress {
+            applied_lsn: self.published.applied_lsn(),
+            durable_lsn: self.durable_lsn.load(Ordering::Relaxed),
+            stepped_down: if self.stepped_down.load(Ordering::Relaxed) {
+                vec![SHARD]
+            } else {
+                vec![]
+            },
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Streams of requests: what came in is bounded, and every request gets exactly one answer.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dfs_wire::{Code, Refusal, v1};
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::sync::{Notify, Semaphore};
+
+use super::config::{ANSWER_BYTES_MAX, ANSWERS_MAX, STREAM_REQUESTS_MAX};
+
+pub(crate) use v1::answer::Body;
+
+/// One client's stream: the answers on their way out.
+pub(crate) struct Stream {
+    state: Mutex<State>,
+    changed: Notify,
+    /// The answers' receiver went away.
+    left: AtomicBool,
+    left_told: Notify,
+    /// Requests this stream may still bring (one permit each).
+    room: Semaphore,
+    /// The same over all streams.
+    room_of_all: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct State {
+    answers: Vec<v1::Answer>,
+    /// Requests not answered yet.
+    owed: usize,
+    no_more: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(room_of_all: Arc<Semaphore>) -> Arc<Stream> {
+        Arc::new(Stream {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            left: AtomicBool::new(false),
+            left_told: Notify::new(),
+            room: Semaphore::new(STREAM_REQUESTS_MAX),
+            room_of_all,
+        })
+    }
+
+    /// Waits for room for `count` ≤ `STREAM_REQUESTS_MAX` requests. False: the asker left.
+    pub(crate) async fn admit(&self, count: usize) -> bool {
+        let Ok(own) = self.room.acquire_many(count as u32).await else {
+            return false;
+        };
+        own.forget();
+        let Ok(all) = self.room_of_all.acquire_many(count as u32).await else {
+            return false;
+        };
+        all.forget();
+        self.state.lock().owed += count;
+        !self.left.load(Ordering::Relaxed)
+    }
+
+    /// The right, and the duty, to answer an admitted request.
+    pub(crate) fn reply_to(self: &Arc<Self>, id: u64) -> Reply {
+        Reply {
+            stream: Some(self.clone()),
+            id,
+        }
+    }
+
+    /// The requests have ended: the answers end with the last one owed.
+    pub(crate) fn no_more(&self) {
+        self.state.lock().no_more = true;
+        self.changed.notify_one();
+    }
+
+    /// Nobody takes answers any more.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        self.left_told.notify_one();
+    }
+
+    pub(crate) async fn left(&self) {
+        self.left_told.notified().await;
+    }
+
+    fn answer(&self, answer: v1::Answer) {
+        {
+            let mut state = self.state.lock();
+            state.owed -= 1;
+            state.answers.push(answer);
+        }
+        self.room_of_all.add_permits(1);
+        self.changed.notify_one();
+    }
+
+    /// The next answers, as many as one message takes; `None` after the last.
+    pub(crate) async fn answers(&self) -> Option<v1::AnswerBatch> {
+        loop {
+            if let Some(answers) = self.take()? {
+                self.room.add_permits(answers.len());
+                return Some(v1::AnswerBatch { answers });
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// The outer `None`: the end; the inner: nothing yet.
+    fn take(&self) -> Option<Option<Vec<v1::Answer>>> {
+        let mut state = self.state.lock();
+        if state.answers.is_empty() {
+            return if state.no_more && state.owed == 0 {
+                None
+            } else {
+                Some(None)
+            };
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for answer in state.answers.iter().take(ANSWERS_MAX) {
+            bytes += bytes_of(answer);
+            if count > 0 && bytes > ANSWER_BYTES_MAX {
+                break;
+            }
+            count += 1;
+        }
+        if count == state.answers.len() {
+            return Some(Some(std::mem::take(&mut state.answers)));
+        }
+        let rest = state.answers.split_off(count);
+        Some(Some(std::mem::replace(&mut state.answers, rest)))
+    }
+}
+
+/// Only what can be large is measured.
+fn bytes_of(answer: &v1::Answer) -> usize {
+    match &answer.body {
+        Some(Body::Listing(listing)) => listing.encoded_len(),
+        Some(Body::Entry(entry)) if entry.content.is_some() => entry.encoded_len(),
+        Some(Body::Placement(placement)) => placement.encoded_len(),
+        _ => 64,
+    }
+}
+
+/// Owes one answer. Dropped without one, it says that the outcome is unknown.
+pub(crate) struct Reply {
+    stream: Option<Arc<Stream>>,
+    id: u64,
+}
+
+impl Reply {
+    pub(crate) fn answer(mut self, lsn: u64, log_time_us: u64, body: Body) {
+        if let Some(stream) = self.stream.take() {
+            stream.answer(v1::Answer {
+                id: self.id,
+                lsn,
+                log_time_us,
+                body: Some(body),
+            });
+        }
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        let lsn = refusal.get().lsn;
+        self.answer(lsn, 0, Body::Refusal(refusal.into_wire()));
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let why = Refusal::new(
+                Code::TimedOut,
+                "request",
+                "the materializer stopped meanwhile",
+            );
+            let body = Some(Body::Refusal(why.into_wire()));
+            stream.answer(v1::Answer {
+                id: self.id,
+                lsn: 0,
+                log_time_us: 0,
+                body,
+            });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Who owns the shard: when this node campaigns (FOLD-T0…T4), and what it needs for that.
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dfs_log::{Appender, Draft};
+use dfs_wire::{Refusal, v1};
+
+use super::config::SHARD;
+use super::open::view_failed;
+use super::shard::{Command, Office, Shard};
+use super::shared::Shared;
+use crate::plan::control;
+use crate::state::{self, Term};
+
+/// FOLD-T3: so far behind the end a candidate may be.
+const BEHIND_MAX: u64 = 1000;
+/// FOLD-T3: between two candidates of neighbouring rank.
+const RANK_WAIT: Duration = Duration::from_millis(100);
+/// What a restarted owner gets to fold and to campaign again.
+const ITSELF_WAIT: Duration = Duration::from_secs(1);
+/// After a failed attempt to get a lane.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What the first owner writes, and this node's rank.
+pub(crate) struct Genesis {
+    pub(crate) cluster_id: Bytes,
+    pub(crate) settings: v1::Settings,
+    pub(crate) rank: u32,
+}
+
+/// What a node that is not the primary should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Wait,
+    /// FOLD-T0: there is no term yet.
+    Genesis,
+    /// FOLD-T3: `TermStarted{prev_term}`.
+    Campaign {
+        prev_term: u64,
+        turn: Turn,
+    },
+}
+
+/// When a campaign's turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    AtOnce,
+    /// In the order of ranks.
+    Rank,
+    /// The owner's process runs again: it comes first, as it need not wait.
+    AfterItself,
+}
+
+/// Pure: from folded CONTROL and Members.
+pub(crate) fn claim(
+    owner: &v1::Owner,
+    term: Option<Term>,
+    replicas: &[u64],
+    members: &v1::Members,
+) -> Claim {
+    let Some(term) = term else {
+        return Claim::Genesis;
+    };
+    if !replicas.contains(&owner.node_id) {
+        return Claim::Wait;
+    }
+    let prev_term = term.lsn;
+    if term.owner.node_id == owner.node_id {
+        // An earlier incarnation of this node, or this one after its lane was lost.
+        return Claim::Campaign {
+            prev_term,
+            turn: Turn::AtOnce,
+        };
+    }
+    match turn_after(&term.owner, members) {
+        Some(turn) => Claim::Campaign { prev_term, turn },
+        None => Claim::Wait,
+    }
+}
+
+/// FOLD-T3: level-triggered; a Members that does not know the owner says nothing.
+fn turn_after(owner: &v1::Owner, members: &v1::Members) -> Option<Turn> {
+    let member = members
+        .members
+        .iter()
+        .find(|member| member.node_id == owner.node_id)?;
+    if member.gone || member.stepped_down.contains(&SHARD) {
+        return Some(Turn::Rank);
+    }
+    (member.incarnation != owner.incarnation).then_some(Turn::AfterItself)
+}
+
+/// Waits its turn and opens a lane for the term to be (FOLD-T2: one lane per term). Beside the loop.
+pub(crate) async fn prepare(shared: Arc<Shared>, claim: Claim, rank: u32) {
+    let outcome = lane_for(&shared, claim, rank).await;
+    if let Err(refusal) = &outcome {
+        tracing::info!(%refusal, "try again to get a lane for a campaign");
+        shared.env.sleep(RETRY).await;
+    }
+    let told = Command::Lane(claim, outcome.ok().map(Box::new));
+    let _ = shared.commands.send(told).await; // the loop ended
+}
+
+async fn lane_for(shared: &Shared, claim: Claim, rank: u32) -> Result<Appender, Refusal> {
+    let (behind, wait) = match claim {
+        // Nobody else hurries: what the log already says is folded first.
+        Claim::Wait | Claim::Genesis => (0, Duration::ZERO),
+        Claim::Campaign {
+            turn: Turn::AtOnce, ..
+        } => (0, Duration::ZERO),
+        Claim::Campaign {
+            turn: Turn::Rank, ..
+        } => (BEHIND_MAX, RANK_WAIT * rank),
+        Claim::Campaign {
+            turn: Turn::AfterItself,
+            ..
+        } => (BEHIND_MAX, ITSELF_WAIT + RANK_WAIT * rank),
+    };
+    let end = shared.end().await?;
+    shared
+        .published
+        .at_least((end.next_lsn - 1).saturating_sub(behind))
+        .await?;
+    shared.env.sleep(wait).await;
+    shared.log.appender(shared.owner).await
+}
+
+impl Shard {
+    fn claim(&self) -> Result<Claim, Refusal> {
+        let replicas = state::replicas(self.folder.snapshot(), SHARD).map_err(view_failed)?;
+        Ok(claim(
+            &self.shared.owner,
+            self.term,
+            &replicas,
+            &self.shared.members(),
+        ))
+    }
+
+    /// FOLD-T3: asked again at every turn, while this node is a replica.
+    pub(crate) fn consider_claim(&mut self) -> Result<(), Refusal> {
+        if self.upkeep.claiming || self.is_stopping() {
+            return Ok(());
+        }
+        let claim = self.claim()?;
+        if claim != Claim::Wait {
+            self.upkeep.claiming = true;
+            let task = prepare(self.shared.clone(), claim, self.genesis.rank);
+            self.shared.env.spawn("campaign", task);
+        }
+        Ok(())
+    }
+
+    /// The lane is here; whether it is still wanted is judged anew.
+    pub(crate) fn take_lane(
+        &mut self,
+        claim: Claim,
+        lane: Option<Appender>,
+    ) -> Result<(), Refusal> {
+        self.upkeep.claiming = false;
+        let Some(appender) = lane else { return Ok(()) };
+        let is_replica = matches!(self.office, Office::Replica);
+        if !is_replica || self.is_stopping() || self.claim()? != claim {
+            return Ok(());
+        }
+        let owner = self.shared.owner;
+        let planned = match claim {
+            Claim::Wait => return Ok(()),
+            Claim::Genesis => {
+                let (id, settings) = (&self.genesis.cluster_id, self.genesis.settings);
+                control::genesis(id, settings, &[owner.node_id], owner)
+            }
+            Claim::Campaign { prev_term, .. } => control::term_started(SHARD, prev_term, owner),
+        };
+        let draft = Draft {
+            tags: planned.tags,
+            guards: planned.guards_encoded,
+            order: None,
+            record: planned.encoded,
+            privileged: true, // FOLD-T5
+        };
+        if let Ok(Ok(cut)) = appender.try_append(draft) {
+            self.office = Office::Candidate(Box::new(appender), cut);
+        }
+        Ok(())
+    }
+}

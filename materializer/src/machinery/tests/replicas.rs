@@ -1,0 +1,198 @@
+//! Two replicas, restarts, and the change of the primary (FOLD-T, G4).
+use super::*;
+use std::time::Duration;
+
+#[test]
+fn both_replicas_fold_the_same_and_the_second_names_the_primary() {
+    SimWorld::run(41, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+        first.is("primary").await;
+        let mut client = first.client().await;
+        client.open_session(7).await;
+        let made = client.mutate(0, 1, create("f", b"x")).await.unwrap();
+        let mut other = second.client().await;
+        other.session = client.session;
+        let refused = other.mutate(0, 2, create("g", b"x")).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.get().primary.as_str()),
+            (Code::Moved, "node-1:9010")
+        );
+        assert_eq!(other.stat("f", None).await.unwrap().lsn, made.lsn);
+        second.applied(first.digest().await.0).await;
+        assert_eq!(first.digest().await, second.digest().await);
+    });
+}
+
+#[test]
+fn the_other_replica_takes_over_and_retries_find_their_results() {
+    for seed in 100..110 {
+        SimWorld::run(seed, |world| async move {
+            let mut cluster = Cluster::new(&world);
+            let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+            first.is("primary").await;
+            first.env.sleep(Duration::from_secs(1)).await; // the second becomes a replica
+            let mut client = first.client().await;
+            client.open_session(7).await;
+            let requests: Vec<_> = (0..64)
+                .map(|n| client.mutation(n, 1, create(&format!("f{n:02}"), b"x")))
+                .collect();
+            client.send(requests.clone()).await;
+            for _ in 0..world.below(400) {
+                tokio::task::yield_now().await; // some are folded, some cut, some neither
+            }
+            world.crash("node 1");
+            cluster.set_gone(1, true);
+            second.is("primary").await;
+            let mut client = second.client().await;
+            let term = client_term(&mut client).await;
+            let retries = requests.iter().map(|request| {
+                let slot = request.slot.map(|slot| v1::SlotUse {
+                    attempt: 2,
+                    term,
+                    ..slot
+                });
+                v1::Request {
+                    slot,
+                    ..request.clone()
+                }
+            });
+            for id in client.send(retries.collect()).await {
+                let answer = client.answer(id).await;
+                assert!(matches!(answer.body, Some(Body::Done(_))), "{answer:?}");
+            }
+            assert_eq!(client.names("", None).await.unwrap().len(), 64);
+        });
+    }
+}
+
+/// The session goes on under the new primary.
+async fn client_term(client: &mut Client) -> u64 {
+    client.open_session(7).await;
+    client.session.term
+}
+
+#[test]
+fn a_deposed_primary_learns_it_from_the_fold_and_its_late_frames_are_void() {
+    SimWorld::run(43, |world| async move {
+        let log = MemoryLog::stepped(world.node("log"));
+        let mut cluster = Cluster::on(&world, log.clone());
+        let cuts = log.clone();
+        let cutting = world.node("cutter").spawn("cut", async move {
+            loop {
+                cuts.cut();
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+        });
+        let env = world.node("cutter");
+        let ticker = env.clone();
+        let pace = env.spawn("pace", async move {
+            loop {
+                tick(&ticker).await;
+            }
+        });
+        let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+        first.is("primary").await;
+        let mut client = first.client().await;
+        client.open_session(7).await;
+        first.env.sleep(Duration::from_secs(1)).await;
+        cutting.abort();
+        pace.abort();
+        // Nothing is cut any more; both have frames on their lanes, the rival's term in front.
+        cluster.set_gone(1, true);
+        second.env.sleep(Duration::from_secs(1)).await;
+        let ids = client
+            .send(vec![client.mutation(0, 1, create("f", b"x"))])
+            .await;
+        first.env.sleep(Duration::from_secs(1)).await;
+        let (first_lane, second_lane) = (1, 2);
+        assert!(first_lane < second_lane, "lanes are cut in rising order");
+        log.cut();
+        let answer = client.answer(ids[0]).await;
+        // The first lane's frame comes before the rival's term, so it took effect.
+        assert!(matches!(answer.body, Some(Body::Done(_))), "{answer:?}");
+        let late = client.mutate(0, 2, create("g", b"x")).await;
+        assert_eq!(code(&late), Some(Code::Moved));
+        cluster.set_gone(1, false);
+        // Back again: the first becomes primary on a third lane; the second's late frame is void.
+        let mut other = second.client().await;
+        second.is("primary").await;
+        other.session = client.session;
+        other.session.term = second.role.status().await.unwrap().term;
+        cluster.set_gone(2, true);
+        first.env.sleep(Duration::from_secs(1)).await;
+        log.cut();
+        first.is("primary").await;
+        let ids = other
+            .send(vec![other.mutation(0, 2, create("g", b"x"))])
+            .await;
+        let answer = other.answer(ids[0]).await;
+        let Some(Body::Refusal(refusal)) = answer.body else {
+            panic!("refused")
+        };
+        assert!(
+            matches!(refusal.code(), Code::Void | Code::Moved),
+            "{refusal:?}"
+        );
+    });
+}
+
+#[test]
+fn a_store_that_was_kept_goes_on_and_one_that_was_lost_is_folded_again() {
+    SimWorld::run(44, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let view: Arc<dyn View> = Arc::new(MemoryView::new());
+        let node = cluster.start_with(1, view.clone()).await;
+        node.is("primary").await;
+        let mut client = node.client().await;
+        client.open_session(7).await;
+        for n in 1..=50 {
+            client
+                .mutate(0, n, create(&format!("f{n}"), b"x"))
+                .await
+                .unwrap();
+        }
+        let before = node.digest().await;
+        node.role.stop().await;
+        assert!(node.role.status().await.unwrap().halted.contains("stops"));
+
+        let kept = cluster.start_with(1, view).await;
+        assert_eq!(kept.role.status().await.unwrap().applied_lsn, before.0);
+        kept.is("primary").await;
+        let mut client = kept.client().await;
+        client.open_session(7).await;
+        client.mutate(0, 51, create("g", b"x")).await.unwrap();
+        let second = kept.digest().await;
+        kept.role.stop().await;
+
+        let lost = cluster.start(1).await;
+        lost.is("primary").await;
+        let mut client = lost.client().await;
+        let ask = |at_lsn| request(Op::Digest(v1::DigestRequest { at_lsn }));
+        for (lsn, digest) in [before, second] {
+            let answer = client.ask(ask(lsn)).await.unwrap();
+            let proven = v1::DigestAnswer {
+                lsn,
+                digest,
+                refolded: true,
+            };
+            assert_eq!(answer.body, Some(Body::Digest(proven)));
+        }
+        assert_eq!(client.names("", None).await.unwrap().len(), 51);
+    });
+}
+
+#[test]
+fn a_log_that_went_back_stops_the_role() {
+    SimWorld::run(45, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let view: Arc<dyn View> = Arc::new(MemoryView::new());
+        let node = cluster.start_with(1, view.clone()).await;
+        node.is("primary").await;
+        node.role.stop().await;
+        let mut restored = Cluster::on(&world, MemoryLog::new(world.node("another log")));
+        let node = restored.start_with(1, view).await;
+        assert_eq!(node.role.failed().await.code(), Code::LogWentBack);
+    });
+}
