@@ -6,4 +6,6 @@ pub(crate) mod holdings;
 #[cfg(test)]
 mod holdings_tests;
 pub(crate) mod placement;
+#[cfg(test)]
+mod placement_tests;
 pub(crate) mod pulses;

@@ -339,11 +339,7 @@ impl Writer {
                 self.tape.close().await;
             }
             for write in batch {
-                let result = result
-                    .as_ref()
-                    .map(|()| ())
-                    .map_err(|e| io::Error::new(e.kind(), e.to_string()));
-                write.done.tell(result);
+                write.done.tell(copy_of(&result));
             }
             if ends {
                 return;
@@ -382,6 +378,14 @@ impl Writer {
 impl Record {
     fn bytes(&self) -> Bytes {
         self.encode_to_vec().into()
+    }
+}
+
+/// Everyone who waits for the batch gets the same answer.
+fn copy_of(result: &io::Result<()>) -> io::Result<()> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(e) => Err(io::Error::new(e.kind(), e.to_string())),
     }
 }
 
