@@ -40,6 +40,7 @@ impl<T: Clone> Outcome<T> {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    #[cfg(test)]
     pub(crate) fn get(&self) -> Option<T> {
         self.state.lock().value.clone()
     }

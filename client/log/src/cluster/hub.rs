@@ -1,0 +1,376 @@
+//! What this process knows of the order: one subscription, shared by its lanes and followers.
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use dfs_env::Env;
+use dfs_rpc::roles::Connector;
+use dfs_wire::{Code, Refusal, v1};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::cut_queue::{CutEvent, CutQueue, Segment};
+use super::lane::Lane;
+use super::reader::Reader;
+use super::retry;
+use crate::appender::FramePlace;
+use crate::follower::Follower;
+use crate::machine::Settled;
+use crate::outcome::Outcome;
+use crate::shared_log::{Event, Follow, Lsn};
+
+pub(super) struct Hub {
+    pub(super) env: Env,
+    pub(super) connector: Arc<dyn Connector>,
+    node: v1::Owner,
+    state: Mutex<State>,
+    first_base: Arc<Outcome<()>>,
+    /// Somebody met an address that does not answer: Base tells the new one.
+    refresh: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    known: Option<Known>,
+    /// Lane to stripe, of all lanes.
+    lanes: BTreeMap<u64, u64>,
+    stripes: BTreeMap<u64, Arc<v1::StripeState>>,
+    /// Lanes of this process that may still be cut.
+    own: BTreeMap<u64, Arc<Lane>>,
+    followers: Vec<Weak<CutQueue>>,
+}
+
+/// The end, as heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) cut_seq: u64,
+    pub(super) next_lsn: Lsn,
+    pub(super) log_time_us: u64,
+}
+
+/// Cuts that nobody will tell us any more: LSNs in [from, to).
+struct Missed {
+    from: Lsn,
+    to: Lsn,
+}
+
+impl Hub {
+    pub(super) fn new(env: Env, connector: Arc<dyn Connector>, node: v1::Owner) -> Arc<Hub> {
+        let (state, first_base) = (Mutex::default(), Outcome::new());
+        Arc::new(Hub {
+            env,
+            connector,
+            node,
+            state,
+            first_base,
+            refresh: Notify::new(),
+        })
+    }
+
+    /// Waits for the first Base.
+    pub(super) async fn ready(&self) {
+        self.first_base.wait().await;
+    }
+
+    pub(super) fn known(&self) -> Option<Known> {
+        self.state.lock().known
+    }
+
+    /// Asks for a new Base, with new addresses.
+    pub(super) fn refresh(&self) {
+        self.refresh.notify_one();
+    }
+
+    /// Tells a queue every cut from now on; where that begins.
+    pub(super) fn join(&self, queue: &Arc<CutQueue>) -> Known {
+        let mut state = self.state.lock();
+        queue.reset();
+        let itself = Arc::downgrade(queue);
+        state
+            .followers
+            .retain(|other| other.strong_count() > 0 && !other.ptr_eq(&itself));
+        state.followers.push(itself);
+        state.known.unwrap_or_default()
+    }
+
+    /// Stripes that may hold LSNs in [first, last].
+    pub(super) fn stripes(&self, first: Lsn, last: Lsn) -> Vec<Arc<v1::StripeState>> {
+        let state = self.state.lock();
+        let holds = |stripe: &&Arc<v1::StripeState>| {
+            stripe.first_lsn <= last && (stripe.last_lsn == 0 || stripe.last_lsn >= first)
+        };
+        state.stripes.values().filter(holds).cloned().collect()
+    }
+
+    pub(super) fn stripe(&self, id: u64) -> Option<Arc<v1::StripeState>> {
+        self.state.lock().stripes.get(&id).cloned()
+    }
+
+    /// The newest address of a unit.
+    pub(super) fn address(&self, stripe: u64, unit_id: u64) -> Option<String> {
+        let stripe = self.stripe(stripe)?;
+        let unit = stripe.units.iter().find(|unit| unit.unit_id == unit_id)?;
+        Some(unit.address.clone())
+    }
+
+    pub(super) fn own_lanes(&self) -> Vec<u64> {
+        self.state.lock().own.keys().copied().collect()
+    }
+
+    pub(super) fn add_lane(&self, lane: Arc<Lane>) {
+        self.state.lock().own.insert(lane.id(), lane);
+    }
+
+    pub(super) fn forget_lane(&self, lane: u64) {
+        self.state.lock().own.remove(&lane);
+    }
+
+    pub(super) fn lagging(&self) -> Vec<v1::UnitLag> {
+        let own: Vec<_> = self.state.lock().own.values().cloned().collect();
+        own.iter().flat_map(|lane| lane.lagging()).collect()
+    }
+
+    async fn hear(self: &Arc<Self>, event: v1::LogEvent) -> Result<(), Refusal> {
+        use v1::log_event::Event as E;
+        match event.event {
+            Some(E::Base(base)) => self.hear_base(base).await?,
+            Some(E::Cut(cut)) => self.hear_cut(&cut)?,
+            Some(E::LaneOpened(lane)) => {
+                self.state.lock().lanes.insert(lane.lane, lane.stripe);
+            }
+            Some(E::LaneSealed(sealed)) => {
+                let own = self.state.lock().own.get(&sealed.lane).cloned();
+                own.into_iter()
+                    .for_each(|lane| lane.seal(sealed.final_length));
+                self.forget_lane(sealed.lane);
+            }
+            Some(E::StripeOpened(opened)) => {
+                if let Some(stripe) = opened.stripe {
+                    self.state
+                        .lock()
+                        .stripes
+                        .insert(stripe.stripe, Arc::new(stripe));
+                }
+            }
+            Some(E::StripeClosed(closed)) => {
+                if let Some(stripe) = self.state.lock().stripes.get_mut(&closed.stripe) {
+                    Arc::make_mut(stripe).last_lsn = closed.last_lsn;
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// LOG-R1: the cuts that Base holds close the gap, or units tell what happened in it.
+    async fn hear_base(self: &Arc<Self>, base: v1::Base) -> Result<(), Refusal> {
+        let before = {
+            let mut state = self.state.lock();
+            if state
+                .known
+                .is_some_and(|known| base.cut_seq < known.cut_seq)
+            {
+                let why = "its cuts end before those that were heard";
+                return Err(Refusal::new(Code::Unavailable, "sequencer", why));
+            }
+            state.learn(&base);
+            let before = *state.known.get_or_insert(Known::at(&base));
+            self.first_base.set(());
+            before
+        };
+        let missed: Vec<_> = base
+            .cuts
+            .iter()
+            .filter(|c| c.cut_seq > before.cut_seq)
+            .collect();
+        let first = missed.first().map_or(base.cut_seq + 1, |cut| cut.cut_seq);
+        if first == before.cut_seq + 1 {
+            return missed.into_iter().try_for_each(|cut| self.hear_cut(cut));
+        }
+        self.pass_over(Known::at(&base));
+        let missed = Missed {
+            from: before.next_lsn,
+            to: base.next_lsn,
+        };
+        self.find_own(&base, missed).await
+    }
+
+    /// Cuts are missing: followers read from units what lies there.
+    fn pass_over(&self, known: Known) {
+        let mut state = self.state.lock();
+        state.known = Some(known);
+        state.followers().for_each(|queue| queue.lag());
+    }
+
+    /// Own frames that were cut meanwhile get their LSNs from the units' stamps.
+    async fn find_own(self: &Arc<Self>, base: &v1::Base, missed: Missed) -> Result<(), Refusal> {
+        let own = self.state.lock().own.clone();
+        let behind = |lane: &&v1::LaneState| {
+            own.get(&lane.lane)
+                .is_some_and(|own| own.cut_idx() < lane.length)
+        };
+        if base.lanes.iter().filter(behind).count() == 0 {
+            return Ok(());
+        }
+        let what = Follow {
+            tags: Vec::new(),
+            own: false,
+        };
+        let mut follower = Follower::new(Reader::new(self.clone(), missed.from, what));
+        loop {
+            for event in follower.next().await?.events {
+                match event {
+                    Event::Frame(at) if at.first_lsn < missed.to => {
+                        if let Some(lane) = own.get(&at.frame.header.lane) {
+                            lane.found(&at);
+                        }
+                    }
+                    Event::Through { lsn, .. } if lsn + 1 >= missed.to => return Ok(()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn hear_cut(&self, cut: &v1::Cut) -> Result<(), Refusal> {
+        let settled = {
+            let mut state = self.state.lock();
+            let known = state.known.unwrap_or_default();
+            if cut.cut_seq <= known.cut_seq {
+                return Ok(());
+            }
+            if cut.cut_seq != known.cut_seq + 1 || cut.first_lsn != known.next_lsn {
+                let why = format!("cut {} after {}", cut.cut_seq, known.cut_seq);
+                return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
+            }
+            state.apply(cut)?
+        };
+        for (lane, settled) in settled {
+            lane.answer(settled);
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    fn at(base: &v1::Base) -> Known {
+        let v1::Base {
+            cut_seq,
+            next_lsn,
+            log_time_us,
+            ..
+        } = *base;
+        Known {
+            cut_seq,
+            next_lsn,
+            log_time_us,
+        }
+    }
+}
+
+impl State {
+    fn learn(&mut self, base: &v1::Base) {
+        self.lanes
+            .extend(base.lanes.iter().map(|lane| (lane.lane, lane.stripe)));
+        let stripes = base.stripes.iter();
+        self.stripes
+            .extend(stripes.map(|stripe| (stripe.stripe, Arc::new(stripe.clone()))));
+    }
+
+    fn followers(&mut self) -> impl Iterator<Item = Arc<CutQueue>> + '_ {
+        self.followers.iter().filter_map(Weak::upgrade)
+    }
+
+    /// Followers get the cut before anybody hears of its own records, so that who was answered finds
+    /// the fold already woken.
+    fn apply(&mut self, cut: &v1::Cut) -> Result<Vec<(Arc<Lane>, Settled)>, Refusal> {
+        if let Some(run) = cut
+            .lanes
+            .iter()
+            .find(|run| !self.lanes.contains_key(&run.lane))
+        {
+            let why = format!("lane {} was cut and never opened", run.lane);
+            return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
+        }
+        let (mut segments, mut all) = (Vec::with_capacity(cut.lanes.len()), Vec::new());
+        let mut first_lsn = cut.first_lsn;
+        let mut disagreed = false;
+        for run in &cut.lanes {
+            let place = FramePlace {
+                first_lsn,
+                log_time_us: cut.log_time_us,
+                cut_seq: cut.cut_seq,
+            };
+            let mut own = None;
+            if let Some(lane) = self.own.get(&run.lane).cloned() {
+                match lane.cut(run, place) {
+                    Some(mut settled) => {
+                        own = Some(std::mem::take(&mut settled.frames));
+                        all.push((lane, settled));
+                    }
+                    None => disagreed |= self.own.remove(&run.lane).is_some(),
+                }
+            }
+            let stripe = self.lanes[&run.lane];
+            let next = first_lsn + (run.to_idx - run.from_idx);
+            let (lane, from_idx, last_lsn) = (run.lane, run.from_idx, next - 1);
+            segments.push(Segment {
+                lane,
+                stripe,
+                from_idx,
+                first_lsn,
+                last_lsn,
+                own,
+            });
+            first_lsn = next;
+        }
+        let log_time_us = cut.log_time_us;
+        self.known = Some(Known {
+            cut_seq: cut.cut_seq,
+            next_lsn: first_lsn,
+            log_time_us,
+        });
+        let event = Arc::new(CutEvent::new(log_time_us, segments));
+        self.followers().for_each(|queue| queue.push(&event));
+        if disagreed {
+            // Scans that leave the lane out must not go on without it.
+            self.followers().for_each(|queue| queue.lag());
+        }
+        Ok(all)
+    }
+}
+
+/// Listens until its group of tasks ends.
+pub(super) async fn run(hub: Arc<Hub>) {
+    let mut failures = 0;
+    loop {
+        let before = hub.known();
+        if let Err(refusal) = listen(&hub).await {
+            tracing::debug!(%refusal, "the stream of cuts broke");
+        }
+        failures = if hub.known() == before {
+            failures + 1
+        } else {
+            1
+        };
+        hub.env.sleep(retry::pause(failures)).await;
+    }
+}
+
+async fn listen(hub: &Arc<Hub>) -> Result<(), Refusal> {
+    let request = v1::SubscribeRequest {
+        node: Some(hub.node),
+    };
+    let subscribed = async { hub.connector.sequencer().await?.subscribe(request).await };
+    let mut events = retry::attempt(hub, "stream of cuts", subscribed).await?;
+    loop {
+        tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(event) => hub.hear(event?).await?,
+                None => return Ok(()),
+            },
+            () = hub.refresh.notified() => return Ok(()),
+        }
+    }
+}
