@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dfs_env::Env;
 use dfs_extents::{Extents, ExtentsConfig};
+use dfs_rpc::connector::NodeConnector;
 use dfs_rpc::roles::Connector;
+use dfs_rpc::serve::SharedRoles;
 use dfs_wire::Refusal;
 
 use crate::config::FsConfig;
@@ -66,6 +69,19 @@ impl Fs {
         };
         fs.shared.dialog.find_members().await?;
         Ok(fs)
+    }
+
+    /// [`Fs::connect`] over TCP, to the sequencers of a profile. Any cluster will do while
+    /// `cluster_id` is empty.
+    pub async fn dial(
+        env: Env,
+        sequencers: Vec<String>,
+        cluster_id: Bytes,
+        config: FsConfig,
+    ) -> Result<Fs, Refusal> {
+        let connector = NodeConnector::new(env.clone(), SharedRoles::default(), sequencers);
+        connector.identify(cluster_id, 0, 0, "client");
+        Fs::connect(env, connector, config).await
     }
 
     /// The same client, whose reads of [`crate::When::Head`] have this consistency.

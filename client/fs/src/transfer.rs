@@ -1,24 +1,25 @@
 //! Whole trees between the local file system and the cluster, in parallel, with bounded memory.
 
+mod get;
+mod get_file;
+mod local;
 mod progress;
+mod put;
+mod put_file;
+mod schedule;
+mod tally;
 
 pub use progress::{Counts, Failure, Progress, Summary};
-
-use std::path::Path;
-
-use dfs_wire::Refusal;
-
-use crate::address::Address;
-use crate::fs::Fs;
-use crate::when::When;
 
 /// How a tree is transferred.
 #[derive(Clone, Debug)]
 pub struct TransferOptions {
-    /// Files in flight at most.
+    /// Files in flight at most. A small file costs one round trip of the log, so many are needed.
     pub jobs: usize,
     /// What is there and equal is left as it is.
     pub skip: Skip,
+    /// A get sets owner and group to what is stored, as root can.
+    pub keep_owner: bool,
 }
 
 /// When a file that is there counts as equal.
@@ -37,43 +38,7 @@ impl Default for TransferOptions {
         TransferOptions {
             jobs: 128,
             skip: Skip::SameSizeAndTime,
+            keep_owner: rustix::process::geteuid().is_root(),
         }
-    }
-}
-
-impl Fs {
-    /// Puts `local` (a file, a symlink or a directory with all below it) at exactly `remote`; the
-    /// directory above `remote` is made when it is missing. What fails is listed in the summary;
-    /// `Err` only when nothing could be begun. Running it again puts what is missing.
-    pub async fn put_tree(
-        &self,
-        local: &Path,
-        remote: &Address,
-        options: TransferOptions,
-        progress: std::sync::Arc<Progress>,
-    ) -> Result<Summary, Refusal> {
-        let _ = (local, remote, options, progress);
-        Err(Refusal::new(
-            dfs_wire::Code::State,
-            "put",
-            "transfers come with the next commit",
-        ))
-    }
-
-    /// Gets `remote` as it was at `when` to exactly the path `local`, at one LSN (F6).
-    pub async fn get_tree(
-        &self,
-        remote: &Address,
-        when: When,
-        local: &Path,
-        options: TransferOptions,
-        progress: std::sync::Arc<Progress>,
-    ) -> Result<Summary, Refusal> {
-        let _ = (local, remote, when, options, progress);
-        Err(Refusal::new(
-            dfs_wire::Code::State,
-            "get",
-            "transfers come with the next commit",
-        ))
     }
 }

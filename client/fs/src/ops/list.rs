@@ -25,12 +25,34 @@ impl Fs {
         after_name: &[u8],
         limit: u32,
     ) -> Result<Seen<Page>, Refusal> {
+        self.list_with(at, when, after_name, limit, false).await
+    }
+
+    /// The same with [`Entry::content`]. Ask for few: contents of up to 64 KiB are in the answer.
+    pub(crate) async fn list_with_content(
+        &self,
+        at: &Address,
+        when: When,
+        after_name: &[u8],
+        limit: u32,
+    ) -> Result<Seen<Page>, Refusal> {
+        self.list_with(at, when, after_name, limit, true).await
+    }
+
+    async fn list_with(
+        &self,
+        at: &Address,
+        when: When,
+        after_name: &[u8],
+        limit: u32,
+        with_content: bool,
+    ) -> Result<Seen<Page>, Refusal> {
         let request = v1::ListRequest {
             path: Some(at.to_wire()),
             view: self.view(when),
             after_name: Bytes::copy_from_slice(after_name),
             limit: limit.min(limits::LIST_ENTRIES_MAX),
-            with_content: false,
+            with_content,
         };
         let answer = self.ask("a listing", Op::List(request), |body| match body {
             Body::Listing(listing) => Some(listing),

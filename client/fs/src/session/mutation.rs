@@ -23,7 +23,7 @@ impl Session {
     /// `what` names the object in refusals made here.
     pub(crate) async fn mutate(
         &self,
-        what: &dyn std::fmt::Display,
+        what: &(dyn std::fmt::Display + Sync),
         op: mutate::Op,
     ) -> Result<Committed, Refusal> {
         let deadline = self.dialog.deadline();
@@ -218,7 +218,7 @@ fn again_later(refusal: Refusal) -> Refusal {
     Refusal::new(Code::Unavailable, "the primary", refusal.to_string())
 }
 
-fn unknown(what: &dyn std::fmt::Display, why: &Refusal) -> Refusal {
+fn unknown(what: &(dyn std::fmt::Display + Sync), why: &Refusal) -> Refusal {
     let why = format!("no answer in time ({why}); it may have happened, or happen still");
     let advice = "Look at it (stat) before you repeat it; a put may simply be run again";
     Refusal::new(Code::TimedOut, what.to_string(), why).advice(advice)

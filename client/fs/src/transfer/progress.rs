@@ -84,4 +84,6 @@ pub struct Summary {
     pub counts: Counts,
     /// The first 1,000 failures; `counts.failed` has their number.
     pub failures: Vec<Failure>,
+    /// Why it ended before everything was tried: the others would have met the same.
+    pub stopped: Option<Refusal>,
 }

@@ -1,0 +1,205 @@
+//! Getting one file or symlink: skipped when it is there and equal, else written beside and renamed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dfs_wire::{Code, Refusal, limits};
+use futures::TryStreamExt;
+
+use super::Skip;
+use super::get::{Get, attr_of};
+use super::local;
+use super::progress::add;
+use crate::address::Address;
+use crate::entry::{Entry, Kind};
+
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".dfs-unfinished-";
+
+pub(super) async fn get(get: &Get, path: &Path, remote: &Address, entry: Entry) {
+    let progress = &get.tally.progress;
+    match once(get, path, remote, &entry).await {
+        Ok(true) if entry.kind == Kind::Symlink => add(&progress.symlinks, 1),
+        Ok(true) => add(&progress.files, 1),
+        Ok(false) => {
+            add(&progress.skipped_files, 1);
+            add(&progress.skipped_bytes, entry.size);
+        }
+        Err(refusal) => get.tally.failed(path, remote, refusal),
+    }
+}
+
+/// Whether it had to be got.
+async fn once(get: &Get, path: &Path, remote: &Address, entry: &Entry) -> Result<bool, Refusal> {
+    let target = Target {
+        unfinished: path.with_file_name(format!("{UNFINISHED}{:016x}", get.fs.env().random_u64())),
+        path: path.to_owned(),
+        entry: Entry {
+            content: None,
+            ..entry.clone()
+        },
+        skip: get.options.skip,
+        keep_owner: get.options.keep_owner,
+    };
+    let in_record = entry
+        .content
+        .as_ref()
+        .is_none_or(|content| content.extents.is_empty());
+    if entry.kind == Kind::Symlink || in_record {
+        return get_small(get, remote, entry, target).await;
+    }
+    let target = Arc::new(target);
+    let looking = target.clone();
+    if get.fs.env().blocking(move || looking.is_there()).await? {
+        return Ok(false);
+    }
+    let made = get_large(get, remote, entry, &target).await;
+    if made.is_err() {
+        let _ = get
+            .fs
+            .env()
+            .blocking(move || fs::remove_file(&target.unfinished))
+            .await;
+    }
+    made.map(|()| true)
+}
+
+/// Everything in one go on a thread that may block.
+async fn get_small(
+    get: &Get,
+    remote: &Address,
+    entry: &Entry,
+    target: Target,
+) -> Result<bool, Refusal> {
+    let bytes = get
+        .fs
+        .read_content(&remote.to_string(), entry.content.as_ref(), None)?;
+    let bytes: Vec<Bytes> = bytes.try_collect().await?;
+    add(
+        &get.tally.progress.bytes,
+        bytes.iter().map(|part| part.len() as u64).sum(),
+    );
+    let make = move || {
+        if target.is_there()? {
+            return Ok(false);
+        }
+        let made = match target.entry.kind {
+            Kind::Symlink => target.make_link(),
+            _ => target.make_file(&bytes),
+        };
+        made.inspect_err(|_| drop(fs::remove_file(&target.unfinished)))
+            .map(|()| true)
+    };
+    get.fs.env().blocking(make).await
+}
+
+async fn get_large(
+    get: &Get,
+    remote: &Address,
+    entry: &Entry,
+    target: &Arc<Target>,
+) -> Result<(), Refusal> {
+    let held_kib = entry
+        .size
+        .min(limits::EXTENT_BYTES_MAX as u64)
+        .div_ceil(1024) as u32;
+    let held = get.memory.acquire_many(held_kib).await;
+    let _held = held.map_err(|_| Refusal::new(Code::Unavailable, "a transfer", "it is over"))?;
+    let env = get.fs.env();
+    let creating = target.clone();
+    let file = Arc::new(env.blocking(move || creating.create()).await?);
+    let mut bytes = get
+        .fs
+        .read_content(&remote.to_string(), entry.content.as_ref(), None)?;
+    while let Some(part) = bytes.try_next().await? {
+        let length = part.len() as u64;
+        let (writing, file) = (target.clone(), file.clone());
+        env.blocking(move || writing.write(&file, &part)).await?;
+        add(&get.tally.progress.bytes, length);
+    }
+    let finishing = target.clone();
+    env.blocking(move || finishing.finish_file(&file)).await
+}
+
+/// A local path that is to become like `entry`.
+struct Target {
+    path: PathBuf,
+    unfinished: PathBuf,
+    entry: Entry,
+    skip: Skip,
+    keep_owner: bool,
+}
+
+impl Target {
+    /// There and equal; then only attributes are set.
+    fn is_there(&self) -> Result<bool, Refusal> {
+        if self.skip == Skip::Nothing {
+            return Ok(false);
+        }
+        let found = match local::look(&self.path) {
+            Ok(found) => found,
+            Err(refusal) if refusal.code() == Code::NotFound => return Ok(false),
+            Err(refusal) => return Err(refusal),
+        };
+        if found.kind != self.entry.kind {
+            return Ok(false);
+        }
+        if found.kind == Kind::Symlink {
+            let same = local::read_link(&self.path)? == self.entry.link_target;
+            return Ok(same && found.attr.mtime_ns == self.entry.mtime_ns);
+        }
+        let same = found.size == self.entry.size
+            && match self.skip {
+                Skip::SameChecksum => local::checksum(&self.path)? == self.entry.crc32c,
+                _ => found.attr.mtime_ns == self.entry.mtime_ns,
+            };
+        let attr = attr_of(&self.entry);
+        if same && (found.attr.mode, found.attr.mtime_ns) != (attr.mode, attr.mtime_ns) {
+            let file = local::open(&self.path)?;
+            local::set_attr_of(&file, &attr, self.keep_owner).map_err(|e| self.refusal(&e))?;
+        }
+        Ok(same)
+    }
+
+    fn refusal(&self, error: &io::Error) -> Refusal {
+        local::refusal("writing", &self.path, error)
+    }
+
+    fn create(&self) -> Result<File, Refusal> {
+        let mut options = OpenOptions::new();
+        let created = options.write(true).create_new(true).open(&self.unfinished);
+        created.map_err(|e| self.refusal(&e))
+    }
+
+    fn write(&self, mut file: &File, bytes: &[u8]) -> Result<(), Refusal> {
+        file.write_all(bytes).map_err(|e| self.refusal(&e))
+    }
+
+    fn finish_file(&self, file: &File) -> Result<(), Refusal> {
+        let attr = attr_of(&self.entry);
+        let set = local::set_attr_of(file, &attr, self.keep_owner);
+        set.and_then(|()| fs::rename(&self.unfinished, &self.path))
+            .map_err(|e| self.refusal(&e))
+    }
+
+    fn make_file(&self, bytes: &[Bytes]) -> Result<(), Refusal> {
+        let file = self.create()?;
+        for part in bytes {
+            self.write(&file, part)?;
+        }
+        self.finish_file(&file)
+    }
+
+    fn make_link(&self) -> Result<(), Refusal> {
+        let target = std::ffi::OsStr::from_bytes(&self.entry.link_target);
+        let attr = attr_of(&self.entry);
+        std::os::unix::fs::symlink(target, &self.unfinished)
+            .and_then(|()| local::set_link_attr(&self.unfinished, &attr, self.keep_owner))
+            .and_then(|()| fs::rename(&self.unfinished, &self.path))
+            .map_err(|e| self.refusal(&e))
+    }
+}
