@@ -11,7 +11,12 @@ pub struct SequencerConfig {
     pub voters: BTreeMap<u64, String>,
     /// R and W of stripes that are opened from now on.
     pub redundancy: Redundancy,
+    /// Raft entries between two snapshots of the order; a restart replays at most these.
+    pub snapshot_every: u64,
 }
+
+/// A snapshot every few seconds of the heaviest load.
+const SNAPSHOT_EVERY: u64 = 10_000;
 
 impl SequencerConfig {
     /// One voter, at `address` (empty: in process only).
@@ -23,6 +28,7 @@ impl SequencerConfig {
                 units,
                 write_quorum,
             },
+            snapshot_every: SNAPSHOT_EVERY,
         }
     }
 }

@@ -8,6 +8,7 @@ mod snapshot;
 mod tape;
 
 use crate::board::Board;
+use crate::config::SequencerConfig;
 use crate::order::Outcome;
 use crate::order::command::Command;
 use crate::raft::journal::Journal;
@@ -34,55 +35,60 @@ pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 
-/// Entries between snapshots: a snapshot is written about every ten seconds of the heaviest load, and a
-/// restart replays at most this many.
-const SNAPSHOT_EVERY: u64 = 10_000;
-/// Entries kept below a snapshot for a follower that is a little behind.
-const ENTRIES_KEPT: u64 = 1_000;
+/// Of the entries between two snapshots, this part is kept below the newest one, for a follower that is
+/// a little behind.
+const KEPT_PART: u64 = 10;
 
 /// Opens journal and snapshot, and starts this voter's part in the group.
 pub(crate) async fn start(
     env: &Env,
     disk: Arc<dyn Disk>,
     board: Arc<Board>,
-    voter: u64,
-    voters: &BTreeMap<u64, String>,
+    told: &SequencerConfig,
 ) -> io::Result<(Group, Journal)> {
     let journal = Journal::open(env, disk.clone()).await?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
-    if voters.len() == 1 && machine.last_index() > journal.last_index() {
+    if told.voters.len() == 1 && machine.last_index() > journal.last_index() {
         // Nobody else has what the journal lost.
         return Err(journal::invalid(
             "the journal ends before the snapshot: a part of it is gone",
         ));
     }
-    let group = Group::new(voter, config()?, Peers, journal.clone(), machine)
-        .await
-        .map_err(|e| io::Error::other(e.to_string()))?;
+    let group = Group::new(
+        told.voter,
+        config(told.snapshot_every)?,
+        Peers,
+        journal.clone(),
+        machine,
+    )
+    .await
+    .map_err(|e| io::Error::other(e.to_string()))?;
     let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
     if !group.is_initialized().await.map_err(|e| fatal(&e))? {
-        let nodes: BTreeMap<u64, BasicNode> = voters
+        let nodes: BTreeMap<u64, BasicNode> = told
+            .voters
             .iter()
             .map(|(id, address)| (*id, BasicNode::new(address)))
             .collect();
         // Equal lists on every voter make this idempotent.
         group.initialize(nodes).await.map_err(|e| fatal(&e))?;
-    } else if voters.len() == 1 {
+    } else if told.voters.len() == 1 {
         // Nobody else could be leader: no need to wait for an election time-out.
         group.trigger().elect(false).await.map_err(|e| fatal(&e))?;
     }
     Ok((group, journal))
 }
 
-fn config() -> io::Result<Arc<Config>> {
+fn config(snapshot_every: u64) -> io::Result<Arc<Config>> {
+    let kept = (snapshot_every / KEPT_PART).max(1);
     let config = Config {
         cluster_name: "dfs".into(),
         heartbeat_interval: 50,
         election_timeout_min: 150,
         election_timeout_max: 300,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
-        max_in_snapshot_log_to_keep: ENTRIES_KEPT,
-        purge_batch_size: ENTRIES_KEPT,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
+        max_in_snapshot_log_to_keep: kept,
+        purge_batch_size: kept,
         // A leader that restarts inside its own term may use a log id twice: an acknowledged cut was
         // lost that way.
         enable_leader_restore: Some(false),

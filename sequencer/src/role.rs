@@ -52,10 +52,10 @@ impl SequencerRole {
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let board = Board::new(env.clone());
         let (task_env, task_board) = (env.clone(), board.clone());
-        let (voter, voters) = (config.voter, config.voters.clone());
+        let told = config.clone();
         // In a task of the group, because openraft finds its env in the task that runs it.
         let starting = env.spawn("sequencer-start", async move {
-            raft::start(&task_env, disk, task_board, voter, &voters).await
+            raft::start(&task_env, disk, task_board, &told).await
         });
         let started = starting
             .await

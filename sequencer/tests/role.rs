@@ -3,6 +3,7 @@ mod world;
 
 use dfs_env::sim::SimWorld;
 use dfs_rpc::roles::Sequencer;
+use dfs_sequencer::SequencerConfig;
 use dfs_wire::v1::log_event::Event;
 use dfs_wire::{Code, v1};
 use futures::StreamExt;
@@ -83,7 +84,11 @@ fn reports_become_cuts_that_units_and_subscribers_hear() {
 #[test]
 fn one_cut_costs_one_fsync_and_an_idle_log_none() {
     SimWorld::run(2, |world| async move {
-        let (env, role) = start(&world, 1, 1).await;
+        let env = world.node(NODE);
+        let config = SequencerConfig::single("", 1, 1);
+        let role = world::try_start_with(&env, config)
+            .await
+            .expect("it starts");
         let process = Process::join(&env, &role, 1, &[11]).await;
         let unit = process.unit(0, vec![]).await;
         process.open_lane(1).await.expect("the unit lives");

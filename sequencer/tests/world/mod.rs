@@ -26,7 +26,16 @@ pub async fn start(world: &SimWorld, units: u32, quorum: u32) -> (Env, Arc<Seque
 }
 
 pub async fn try_start(env: &Env, units: u32, quorum: u32) -> Result<Arc<SequencerRole>, Refusal> {
-    let config = SequencerConfig::single("", units, quorum);
+    let mut config = SequencerConfig::single("", units, quorum);
+    // Small, so that snapshots and purges are a part of every test.
+    config.snapshot_every = 40;
+    try_start_with(env, config).await
+}
+
+pub async fn try_start_with(
+    env: &Env,
+    config: SequencerConfig,
+) -> Result<Arc<SequencerRole>, Refusal> {
     let (inner, dir) = (env.clone(), Path::new(DIR));
     env.spawn("start", async move {
         SequencerRole::start(&inner, dir, config).await
