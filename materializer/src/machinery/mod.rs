@@ -4,10 +4,12 @@
 //! - `shard.rs`: the one loop that folds, answers what was folded, and calls `planning.rs`; `ops.rs`: what it works on
 //! - `terms.rs`: who owns the shard; `upkeep.rs`: sessions, replicas, groups and ticks of the primary
 //! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
+//! - `digests.rs`: replicas compare what they folded
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
 //! - `shared.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
 mod config;
+mod digests;
 mod open;
 mod ops;
 mod persist;

@@ -1,6 +1,6 @@
 //! Opens the store of folded state. What cannot be read is deleted and folded again: it is a cache of the log.
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use dfs_env::{Disk, Env};
@@ -36,7 +36,7 @@ pub(crate) async fn open(env: &Env, store: Store, cluster_id: &[u8]) -> Result<O
     Ok(opened)
 }
 
-fn open_or_rebuild(path: &PathBuf) -> Result<LsmView, Refusal> {
+fn open_or_rebuild(path: &Path) -> Result<LsmView, Refusal> {
     match LsmView::open(path) {
         Err(error) if error.wants_refold() => {
             tracing::warn!(path = %path.display(), %error, "delete the store and fold the log again");

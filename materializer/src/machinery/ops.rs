@@ -10,7 +10,7 @@ use crate::plan::CopySource;
 
 /// In order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OpId(u64);
+pub(crate) struct OpId(pub(crate) u64);
 
 /// What is asked of the shard's primary, or what it asks of itself.
 #[derive(Debug)]

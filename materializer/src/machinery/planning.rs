@@ -58,14 +58,14 @@ impl Shard {
                 "shard 0",
                 "this node is about to become its primary",
             ),
-            Office::Replica => self.shared.moved(),
+            Office::Replica => self.moved(),
             Office::Primary(primary) => match &arrival.work {
                 Work::Mutate { slot, .. } if slot.shard == SHARD && slot.term == primary.term => {
                     let slot = *slot;
                     return self.admit_to_slot(arrival, slot);
                 }
                 // FOLD-S3: routed by another term.
-                Work::Mutate { .. } => self.shared.moved(),
+                Work::Mutate { .. } => self.moved(),
                 _ => {
                     let id = self.ops.add(arrival);
                     self.queue.push_back(id);
@@ -111,7 +111,7 @@ impl Shard {
                 self.refuse_later(id, session_gone(session));
                 return Ok(());
             }
-            Slot::NoSuchSlot => Refusal::new(
+            Slot::BeyondLast => Refusal::new(
                 Code::Invalid,
                 format!("slot {at}"),
                 "a session has 64 slots, from 0",
@@ -202,7 +202,7 @@ impl Shard {
         match planned {
             Ok(planned) => {
                 let privileged = is_deletion(request);
-                let gives = Gives::Body(Body::Done(planned.done));
+                let gives = Gives::Done(planned.done);
                 self.append(id, planned, gives, privileged)
             }
             Err(Unplanned::Blocked(ticket)) => {
@@ -270,12 +270,7 @@ impl Shard {
             return Ok(());
         };
         self.sessions.set_ending(session, true);
-        self.append(
-            id,
-            planned,
-            Gives::Body(Body::Done(v1::Done::default())),
-            true,
-        )
+        self.append(id, planned, Gives::Done(v1::Done::default()), true)
     }
 
     fn plan_upkeep(&mut self, id: OpId) -> Result<(), Refusal> {
@@ -300,19 +295,14 @@ impl Shard {
             }
             Work::OpenGroup(group) => {
                 let group = group.clone();
-                return self.open_group(id, group, Gives::Body(Body::Done(v1::Done::default())));
+                return self.open_group(id, group, Gives::Done(v1::Done::default()));
             }
             _ => return Ok(()),
         };
         let Some(planned) = planned else {
             return Ok(());
         };
-        self.append(
-            id,
-            planned,
-            Gives::Body(Body::Done(v1::Done::default())),
-            privileged,
-        )
+        self.append(id, planned, Gives::Done(v1::Done::default()), privileged)
     }
 
     pub(crate) fn open_group(

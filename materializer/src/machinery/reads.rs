@@ -225,7 +225,6 @@ impl Shared {
             term: standing.term.map_or(0, |term| term.lsn),
             owner: standing.term.map(|term| term.owner),
             durable_lsn: self.durable_lsn.load(Ordering::Relaxed),
-            sessions: standing.sessions,
             halted: standing.halted.clone(),
             ..Default::default()
         };

@@ -43,7 +43,7 @@ struct Seen {
 pub(crate) enum Slot {
     /// Not open, or about to end.
     NoSession,
-    NoSuchSlot,
+    BeyondLast,
     /// FOLD-S3: a later request of the slot has been seen.
     Behind,
     /// FOLD-S3: this attempt, or a later one, has been seen.
@@ -86,10 +86,6 @@ impl Sessions {
             .for_each(|session| session.kept = now);
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.open.len()
-    }
-
     /// A sign of life. False: there is no such session (any more).
     pub(crate) fn keep(&mut self, id: u64, now: Now) -> bool {
         let open = self.open.get_mut(&id).filter(|session| !session.ending);
@@ -124,7 +120,7 @@ impl Sessions {
             return Slot::NoSession;
         };
         if slot >= SESSION_SLOTS {
-            return Slot::NoSuchSlot;
+            return Slot::BeyondLast;
         }
         let seen = session
             .slots
@@ -207,5 +203,60 @@ impl Session {
 impl Seen {
     fn attempt_of(&self, seq: u64) -> u32 {
         if self.seq == seq { self.attempt } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Due, Now, OpId, Sessions, Slot};
+    use dfs_env::Env;
+    use std::time::Duration;
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    fn now(seconds: u64, log_seconds: u64) -> Now {
+        let own = *BASE.get_or_init(|| Env::real().now()) + Duration::from_secs(seconds);
+        Now {
+            own,
+            log_time_us: log_seconds * 1_000_000,
+        }
+    }
+
+    static BASE: std::sync::OnceLock<tokio::time::Instant> = std::sync::OnceLock::new();
+
+    #[test]
+    fn a_slot_takes_each_attempt_once_and_never_goes_back() {
+        let mut sessions = Sessions::restart([5], now(0, 0));
+        let look =
+            |sessions: &Sessions, seq, attempt, folded| sessions.look(5, 0, seq, attempt, folded);
+        assert_eq!(look(&sessions, 1, 1, None), Slot::New);
+        sessions.seen(5, 0, 1, 1, OpId(1));
+        assert_eq!(look(&sessions, 1, 1, None), Slot::Attach(OpId(1)));
+        assert!(sessions.is_busy(5));
+        sessions.finished(5, 0, OpId(1));
+        assert!(!sessions.is_busy(5));
+        assert_eq!(look(&sessions, 1, 1, None), Slot::Repeated);
+        assert_eq!(look(&sessions, 1, 2, None), Slot::New);
+        assert_eq!(look(&sessions, 1, 2, Some(1)), Slot::Done);
+        assert_eq!(look(&sessions, 2, 1, Some(1)), Slot::New);
+        assert_eq!(look(&sessions, 1, 9, Some(2)), Slot::Behind);
+        assert_eq!(sessions.look(5, 64, 1, 1, None), Slot::BeyondLast);
+        assert_eq!(sessions.look(6, 0, 1, 1, None), Slot::NoSession);
+    }
+
+    #[test]
+    fn a_lease_ends_by_both_clocks_and_never_while_something_is_in_flight() {
+        let mut sessions = Sessions::restart([5], now(0, 0));
+        assert_eq!(sessions.due(now(30, 100), LEASE), []);
+        assert_eq!(sessions.due(now(31, 30), LEASE), [Due::Tick]);
+        assert_eq!(sessions.due(now(31, 31), LEASE), [Due::Expire(5)]);
+        sessions.seen(5, 0, 1, 1, OpId(1));
+        assert_eq!(sessions.due(now(31, 31), LEASE), []);
+        sessions.finished(5, 0, OpId(1));
+        assert!(sessions.keep(5, now(31, 31)));
+        assert_eq!(sessions.due(now(61, 61), LEASE), []);
+        sessions.set_ending(5, true);
+        assert!(!sessions.keep(5, now(62, 62)));
+        assert_eq!(sessions.look(5, 0, 2, 1, None), Slot::NoSession);
     }
 }

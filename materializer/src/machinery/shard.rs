@@ -31,6 +31,8 @@ pub(crate) enum Command {
         round: u64,
         next_lsn: u64,
     },
+    /// For a replica's digests.
+    DigestLane(Option<Box<Appender>>),
     Stop,
 }
 
@@ -59,6 +61,9 @@ pub(crate) struct Shard {
     /// Of a term that is over.
     pub(crate) orphans: Option<Orphans>,
     pub(crate) upkeep: super::upkeep::Upkeep,
+    pub(crate) digests: super::digests::Digests,
+    /// The end of the log when it was first asked for: what lies before it is old.
+    end_at_start: Option<u64>,
     stopping: bool,
 }
 
@@ -90,7 +95,7 @@ pub(crate) struct InFlight {
 
 /// What is answered when the record has taken effect.
 pub(crate) enum Gives {
-    Body(Body),
+    Done(v1::Done),
     Refusal(Refusal),
     Session(u64),
     /// The question itself is looked at again.
@@ -151,6 +156,8 @@ impl Shard {
             outcomes: Vec::new(),
             orphans: None,
             upkeep,
+            digests: super::digests::Digests::default(),
+            end_at_start: None,
             stopping: false,
         })
     }
@@ -184,7 +191,7 @@ impl Shard {
                     );
                     return Err(Refusal::new(Code::LogWentBack, "the log", why));
                 }
-                Ok(_) => {}
+                Ok(end) => self.end_at_start = Some(end.next_lsn),
                 Err(refusal) if refusal.is_retryable() => {
                     env.sleep(TURN).await;
                     continue;
@@ -263,6 +270,7 @@ impl Shard {
         match command {
             Command::Lane(claim, lane) => self.take_lane(claim, lane.map(|lane| *lane)),
             Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
+            Command::DigestLane(lane) => self.take_digest_lane(lane),
             Command::Stop => {
                 self.stopping = true;
                 Ok(())
@@ -330,6 +338,7 @@ impl Shard {
         for (lsn, mutation) in &folded.control {
             self.observe(*lsn, folded.log_time_us, lane, mutation)?;
         }
+        self.compare_digests(&folded)?;
         if let Office::Candidate(appender, _) = &self.office
             && appender.lane() == lane
         {
@@ -390,7 +399,7 @@ impl Shard {
             }
             Gives::Refusal(refusal) => Err(refusal.at(lsn)),
             Gives::Session(session) => Ok(self.granted(session)),
-            Gives::Body(body) => Ok(body),
+            Gives::Done(done) => Ok(Body::Done(done)),
         };
         self.finish(
             op,
@@ -523,7 +532,7 @@ impl Shard {
         self.stand();
         for id in self.ops.ids() {
             if self.ops.get(id).is_some_and(|op| !op.appended) {
-                self.finish(id, Err(self.shared.moved()));
+                self.finish(id, Err(self.moved()));
             }
         }
     }
@@ -541,18 +550,37 @@ impl Shard {
 
     /// Tells everybody what this node is now.
     pub(crate) fn stand(&self) {
-        let role = match &self.office {
-            Office::Primary(_) => "primary",
-            _ if self.term.is_some() => "replica",
+        let own_node = self.shared.owner.node_id;
+        let role = match (&self.office, self.term) {
+            (Office::Primary(_), _) => "primary",
+            // Its own earlier incarnation cannot be asked: it is about to follow itself.
+            (_, Some(term)) if term.owner.node_id != own_node && self.has_caught_up() => "replica",
             _ => "catching up",
         };
         let halted = self.shared.standing.load().halted.clone();
-        let sessions = self.sessions.count() as u64;
         self.shared.standing.store(Arc::new(Standing {
             role,
             term: self.term,
-            sessions,
             halted,
         }));
+    }
+
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.folder.stamp().lsn + 1 >= self.end_at_start.unwrap_or(u64::MAX)
+    }
+
+    /// Somebody else answers for this, or this node a little later.
+    pub(crate) fn moved(&self) -> Refusal {
+        let own_node = self.shared.owner.node_id;
+        let is_primary = matches!(self.office, Office::Primary(_));
+        match self.term {
+            Some(term) if is_primary || term.owner.node_id != own_node => {
+                let why = "another materializer, or another term, is its primary";
+                Refusal::new(Code::Moved, "shard 0", why)
+                    .primary(self.shared.address_of(term.owner.node_id))
+                    .at(self.folder.stamp().lsn)
+            }
+            _ => Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use dfs_env::Env;
 use dfs_log::SharedLog;
-use dfs_wire::{Code, Refusal, v1};
+use dfs_wire::{Refusal, v1};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -40,7 +40,6 @@ pub(crate) struct Shared {
 pub(crate) struct Standing {
     pub(crate) role: &'static str,
     pub(crate) term: Option<Term>,
-    pub(crate) sessions: u64,
     pub(crate) halted: String,
 }
 
@@ -132,31 +131,14 @@ impl Shared {
         told.await.map_err(|_| stopped())?
     }
 
-    /// Who owns the shard, as an address; empty while nobody is known.
-    pub(crate) fn primary_address(&self) -> String {
-        let Some(term) = self.standing.load().term else {
-            return String::new();
-        };
+    /// Empty while the node has not registered one.
+    pub(crate) fn address_of(&self, node_id: u64) -> String {
         let members = self.members();
-        let owner = members
+        let member = members
             .members
             .iter()
-            .find(|member| member.node_id == term.owner.node_id);
-        owner.map_or_else(String::new, |owner| owner.address.clone())
-    }
-
-    /// Somebody else answers for this.
-    pub(crate) fn moved(&self) -> Refusal {
-        if self.standing.load().term.is_none() {
-            return Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet");
-        }
-        Refusal::new(
-            Code::Moved,
-            "shard 0",
-            "another materializer, or another term, is its primary",
-        )
-        .primary(self.primary_address())
-        .at(self.published.applied_lsn())
+            .find(|member| member.node_id == node_id);
+        member.map_or_else(String::new, |member| member.address.clone())
     }
 
     pub(crate) fn progress(&self) -> super::role::Progress {

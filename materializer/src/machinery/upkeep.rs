@@ -13,7 +13,6 @@ use super::ops::{Arrival, By, OpId, Work};
 use super::placing::{self, Units};
 use super::sessions::{Due, Now};
 use super::shard::{Gives, Office, Shard};
-use super::streams::Body;
 use crate::plan::Ticket;
 use crate::state;
 
@@ -101,6 +100,9 @@ impl Shard {
                 self.tend_replicas()?;
                 self.tend_groups(now)?;
             }
+        }
+        if self.has_caught_up() {
+            self.tell_digest()?;
         }
         self.stand();
         Ok(())
@@ -258,7 +260,7 @@ impl Shard {
             let units = units.of(&usable);
             self.finish_now(
                 id,
-                Body::Placement(v1::Placement {
+                super::streams::Body::Placement(v1::Placement {
                     groups: usable,
                     units,
                 }),
