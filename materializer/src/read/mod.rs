@@ -1,6 +1,17 @@
 //! Reads: everything a request sees, at one LSN of one snapshot (FOLD-R1).
-use crate::view::Snapshot;
-use dfs_wire::{Refusal, v1};
+mod list;
+pub(crate) mod path;
+mod stat;
+mod time;
+
+pub use list::list;
+pub use stat::stat;
+pub use time::{moment_of, resolve_time};
+
+use crate::state::rows::{self, Row, Versioned};
+use crate::view::{Read, Snapshot, ViewError};
+use bytes::Bytes;
+use dfs_wire::{Code, Refusal};
 
 /// An LSN with its log time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,41 +23,58 @@ pub struct Moment {
 /// A state to read: that of `snapshot` at `lsn` ≤ its stamp.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
-    snapshot: &'a Snapshot,
-    lsn: u64,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) lsn: u64,
 }
 
 impl<'a> At<'a> {
     /// What is folded.
     pub fn head(snapshot: &'a Snapshot) -> At<'a> {
-        At { snapshot, lsn: snapshot.stamp.lsn }
+        At {
+            snapshot,
+            lsn: snapshot.stamp.lsn,
+        }
     }
 
-    /// The past. Refused with NOT_YET above what is folded, with TRIMMED below the floor (FOLD-X3).
+    /// The past. Refused with NOT_YET above what is folded.
     pub fn lsn(snapshot: &'a Snapshot, lsn: u64) -> Result<At<'a>, Refusal> {
+        if lsn > snapshot.stamp.lsn {
+            let why = format!("only LSN {} and below are folded here", snapshot.stamp.lsn);
+            return Err(Refusal::new(Code::NotYet, format!("LSN {lsn}"), why));
+        }
         Ok(At { snapshot, lsn })
     }
+
+    fn is_head(&self) -> bool {
+        self.lsn == self.snapshot.stamp.lsn
+    }
+
+    /// The version of a row; a point read at the head, where history need not be asked.
+    pub(crate) fn row(&self, kind: Versioned, key: &[u8]) -> Result<Option<Row<Bytes>>, Refusal> {
+        let found = if self.is_head() {
+            let row = self.snapshot.get(kind.space(), key);
+            row.and_then(|row| row.as_ref().map(rows::split).transpose())
+        } else {
+            rows::at(self.snapshot, kind, key, self.lsn)
+        };
+        found.map_err(|error| unreadable(&error))
+    }
+
+    /// The rows of a range of head, rising.
+    pub(crate) fn scan(&self, from: &[u8], to: &[u8]) -> crate::state::scan_at::ScanAt<'a> {
+        if self.is_head() {
+            crate::state::scan_at::now(self.snapshot, from, to)
+        } else {
+            crate::state::scan_at::past(self.snapshot, from, to, self.lsn)
+        }
+    }
 }
 
-pub fn stat(at: At<'_>, path: &v1::Path, with_content: bool) -> Result<v1::Entry, Refusal> {
-    let _ = (at, path, with_content, at.snapshot, at.lsn);
-    todo!()
-}
-
-pub fn list(at: At<'_>, request: &v1::ListRequest) -> Result<v1::Listing, Refusal> {
-    let _ = (at, request);
-    todo!()
-}
-
-/// The last LSN with log time ≤ `time_us` (FOLD-R4: the caller has seen to it that one above is folded, or
-/// that `time_us` is the log time of the last). LSN 0: nothing was there yet.
-pub fn resolve_time(snapshot: &Snapshot, time_us: u64) -> Result<Moment, Refusal> {
-    let _ = (snapshot, time_us);
-    todo!()
-}
-
-/// The log time of an LSN ≤ the snapshot's.
-pub fn moment_of(snapshot: &Snapshot, lsn: u64) -> Result<Moment, Refusal> {
-    let _ = (snapshot, lsn);
-    todo!()
+/// A store that cannot be read serves nobody: another replica is asked.
+pub(crate) fn unreadable(error: &ViewError) -> Refusal {
+    Refusal::new(
+        Code::Unavailable,
+        "the store of this materializer",
+        error.to_string(),
+    )
 }
