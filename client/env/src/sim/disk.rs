@@ -184,6 +184,11 @@ fn is_temporary(name: &str) -> bool {
         .is_some_and(|last| last.starts_with('.'))
 }
 
+/// EIO, as the kernel says it.
+fn media_error() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
+
 fn not_found(name: &str) -> io::Error {
     io::Error::new(
         ErrorKind::NotFound,
@@ -289,7 +294,7 @@ impl Disk for Handle {
     async fn sync_dir(&self) -> io::Result<()> {
         let pending = self.with(|state| Ok(state.platter.pending_names()))?;
         if self.take_sync_time().await? {
-            return Err(io::Error::other("injected EIO"));
+            return Err(media_error());
         }
         self.with(|state| {
             state.platter.names_synced(pending);
@@ -371,8 +376,7 @@ impl SimFile {
 impl DiskFile for SimFile {
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let read = self.with(|inode, _| Ok(inode.read(offset, len)))?;
-        read.map(Bytes::from)
-            .ok_or_else(|| io::Error::other("unreadable sector"))
+        read.map(Bytes::from).ok_or_else(media_error)
     }
 
     async fn write_at(&self, offset: u64, bufs: Vec<Bytes>) -> io::Result<()> {
@@ -400,7 +404,7 @@ impl DiskFile for SimFile {
             if fails {
                 self.failed.store(true, Ordering::SeqCst);
                 inode.sync_failed(point, rng);
-                return Err(io::Error::other("injected EIO"));
+                return Err(media_error());
             }
             inode.synced(point);
             Ok(())
@@ -442,7 +446,7 @@ impl DiskFile for SimFile {
             Ok(())
         })?;
         if self.handle.take_sync_time().await? {
-            return Err(io::Error::other("injected EIO"));
+            return Err(media_error());
         }
         Ok(())
     }
