@@ -37,6 +37,9 @@ pub(crate) struct Seen {
     pub(crate) pulses: Pulses,
     /// Whether this voter leads, and has applied what came before its term.
     pub(crate) leads: bool,
+    /// Whether everything that was durable here at the start is applied: before that, the order may be
+    /// older than what others have heard from it already.
+    pub(crate) recovered: bool,
     streams: u64,
     subscribers: Vec<mpsc::Sender<v1::LogEvent>>,
     units: BTreeMap<u64, UnitOutlet>,
@@ -209,10 +212,14 @@ impl Board {
         self.tell_members(&seen);
     }
 
-    /// Base, then every event in apply order. It ends when the listener is too slow.
-    pub(crate) fn subscribe(&self) -> mpsc::Receiver<v1::LogEvent> {
+    /// Base, then every event in apply order; `None` before the start is done. It ends when the
+    /// listener is too slow.
+    pub(crate) fn subscribe(&self) -> Option<mpsc::Receiver<v1::LogEvent>> {
         let (events, listener) = mpsc::channel(EVENTS_QUEUED);
         let mut seen = self.seen.lock();
+        if !seen.recovered {
+            return None;
+        }
         let base = v1::LogEvent {
             event: Some(Event::Base(seen.order.base())),
         };
@@ -221,7 +228,7 @@ impl Board {
                 .retain(|subscriber| !subscriber.is_closed());
             seen.subscribers.push(events);
         }
-        listener
+        Some(listener)
     }
 
     /// A unit that said Hello: its Base and its orders. A former conversation of it ends.

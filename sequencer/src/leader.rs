@@ -17,6 +17,10 @@ const ASSERT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Follows the group's elections: leads while it is the leader. Returns when the group has stopped.
 pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>) {
+    if group.wait_for_recovery(None).await.is_err() {
+        return;
+    }
+    board.with(|seen| seen.recovered = true);
     let mut metrics = group.server_metrics();
     loop {
         let leads = metrics.borrow_watched().state == ServerState::Leader;

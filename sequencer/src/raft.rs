@@ -35,6 +35,10 @@ pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 
+/// LOG.md §6: elections take 150 to 300 ms.
+const HEARTBEAT_MS: u64 = 50;
+/// A single voter has nobody to tell and is elected by hand: it only must not wake an idle machine.
+const HEARTBEAT_ALONE_MS: u64 = 1_000;
 /// Of the entries between two snapshots, this part is kept below the newest one, for a follower that is
 /// a little behind.
 const KEPT_PART: u64 = 10;
@@ -54,15 +58,9 @@ pub(crate) async fn start(
             "the journal ends before the snapshot: a part of it is gone",
         ));
     }
-    let group = Group::new(
-        told.voter,
-        config(told.snapshot_every)?,
-        Peers,
-        journal.clone(),
-        machine,
-    )
-    .await
-    .map_err(|e| io::Error::other(e.to_string()))?;
+    let group = Group::new(told.voter, config(told)?, Peers, journal.clone(), machine)
+        .await
+        .map_err(|e| io::Error::other(e.to_string()))?;
     let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
     if !group.is_initialized().await.map_err(|e| fatal(&e))? {
         let nodes: BTreeMap<u64, BasicNode> = told
@@ -79,13 +77,19 @@ pub(crate) async fn start(
     Ok((group, journal))
 }
 
-fn config(snapshot_every: u64) -> io::Result<Arc<Config>> {
+fn config(told: &SequencerConfig) -> io::Result<Arc<Config>> {
+    let snapshot_every = told.snapshot_every;
+    let heartbeat = if told.voters.len() == 1 {
+        HEARTBEAT_ALONE_MS
+    } else {
+        HEARTBEAT_MS
+    };
     let kept = (snapshot_every / KEPT_PART).max(1);
     let config = Config {
         cluster_name: "dfs".into(),
-        heartbeat_interval: 50,
-        election_timeout_min: 150,
-        election_timeout_max: 300,
+        heartbeat_interval: heartbeat,
+        election_timeout_min: 3 * heartbeat,
+        election_timeout_max: 6 * heartbeat,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
         max_in_snapshot_log_to_keep: kept,
         purge_batch_size: kept,

@@ -229,7 +229,7 @@ impl Sequencer for SequencerRole {
         &self,
         _request: v1::SubscribeRequest,
     ) -> Result<Answers<v1::LogEvent>, Refusal> {
-        Ok(self.stream_events())
+        self.stream_events()
     }
 
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {

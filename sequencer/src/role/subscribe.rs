@@ -1,13 +1,15 @@
 //! Subscribe: Base, then every event in apply order. From any voter.
 use super::{SequencerRole, ended};
 use dfs_rpc::roles::Answers;
-use dfs_wire::{Refusal, v1};
+use dfs_wire::{Code, Refusal, v1};
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
 impl SequencerRole {
-    pub(super) fn stream_events(&self) -> Answers<v1::LogEvent> {
-        answers(self.board.subscribe(), "subscription to the log")
+    pub(super) fn stream_events(&self) -> Result<Answers<v1::LogEvent>, Refusal> {
+        let what = "subscription to the log";
+        let starting = || Refusal::new(Code::Unavailable, what, "the sequencer is starting");
+        Ok(answers(self.board.subscribe().ok_or_else(starting)?, what))
     }
 }
 
