@@ -1,1 +1,47 @@
-//! dfs-cli.
+//! The commands of dfsctl: what people and scripts type, on the file system as a library.
+//!
+//! # Map
+//! - [`globals`], `commands/VERB.rs`: the flags that every command has; one command, one file
+//! - [`Call`] (`call.rs`): one invocation; `remote.rs`: the way to its cluster
+//! - `target.rs`, `local.rs`, `transfer.rs`, `walk.rs`, `wrote.rs`: what several commands share
+//! - [`address`], [`moment`], `calendar`: `[profile:][tree:]/path[@when]`
+//! - [`output`], `json`, `entry`, `record`, `status`, `figures`, `quote`: what goes to standard output
+//! - [`failure`], [`exit`]: what goes to standard error, and the exit code
+//! - [`profile`]: where clusters are found; [`ask`]: questions; `progress`: bars
+//!
+//! # Invariants
+//! - C1 Standard output carries data and results only; everything else goes to standard error.
+//! - C2 Every refusal becomes an exit code by one total match (`Exit::of`); a batch returns the worst.
+//! - C3 Every write that took effect prints its LSN; with `--dry-run` nothing is written.
+//! - C4 Names are bytes: whatever the system holds can be addressed, and printed without harm.
+//! - C5 A reader that closes our output ends the command without a word.
+pub mod address;
+pub mod ask;
+mod calendar;
+mod call;
+mod commands;
+mod entry;
+pub mod exit;
+pub mod failure;
+mod figures;
+pub mod globals;
+mod json;
+mod local;
+mod mode;
+pub mod moment;
+pub mod output;
+pub mod profile;
+mod progress;
+mod quote;
+mod record;
+mod remote;
+mod status;
+mod target;
+mod transfer;
+mod walk;
+mod wrote;
+
+pub use call::Call;
+pub use commands::{Command, run};
+pub use exit::Exit;
+pub use failure::{Failure, Outcome};

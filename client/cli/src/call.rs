@@ -1,0 +1,248 @@
+//! One invocation: its flags, its output, the clusters it speaks to, and the worst that happened.
+use crate::address::Address;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::globals::{Consistency, Globals};
+use crate::moment::Moment;
+use crate::output::Output;
+use crate::profile::{self, Profile, Profiles, SEQUENCER_DEFAULT};
+use crate::remote::{self, Cluster};
+use dfs_env::Env;
+use dfs_fs::{Fs, FsConfig, When};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+/// What every command is given.
+pub struct Call {
+    pub env: Env,
+    pub globals: Globals,
+    pub output: Output,
+    /// Names this invocation in errors, in JSON and in what is logged.
+    pub request_id: String,
+    /// By profile; the first use connects.
+    connected: tokio::sync::Mutex<BTreeMap<Option<String>, Cluster>>,
+    worst: Mutex<Exit>,
+}
+
+/// An address with the cluster it is in: what commands work on.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) fs: Fs,
+    pub(crate) at: dfs_fs::Address,
+    pub(crate) when: When,
+    /// As it was typed.
+    pub(crate) typed: Address,
+    /// Which cluster it is in.
+    pub(crate) profile: Option<String>,
+}
+
+impl Place {
+    /// One name deeper.
+    pub(crate) fn join(&self, name: &[u8]) -> Outcome<Place> {
+        Ok(Place {
+            fs: self.fs.clone(),
+            at: self.at.join(name)?,
+            when: self.when,
+            typed: self.typed.join(name),
+            profile: self.profile.clone(),
+        })
+    }
+
+    /// At exactly this LSN from now on, so that pages and files fit together.
+    pub(crate) fn pinned(&self, lsn: u64) -> Place {
+        Place {
+            when: When::Lsn(lsn),
+            ..self.clone()
+        }
+    }
+}
+
+impl Call {
+    pub fn new(env: Env, globals: Globals, sink: Box<dyn Write + Send>) -> Call {
+        let request_id = format!("{:016x}", env.random_u64());
+        let output = Output::new(globals.output, globals.quiet, &request_id, sink);
+        Call {
+            env,
+            globals,
+            output,
+            request_id,
+            connected: tokio::sync::Mutex::default(),
+            worst: Mutex::new(Exit::Done),
+        }
+    }
+
+    /// Says something beside the data.
+    pub fn note(&self, text: &str) {
+        if !self.globals.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Tells a failure and goes on: one of a batch.
+    pub fn failed(&self, failure: &Failure) {
+        let mut worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
+        *worst = worst.worse(failure.exit);
+        if failure.silent {
+            return;
+        }
+        match self.output.is_json() {
+            true => eprintln!("{}", failure.json(&self.request_id)),
+            false => eprint!("{}", failure.lines(&self.request_id)),
+        }
+    }
+
+    /// A verdict that is no failure: something was left out, a test was false.
+    pub(crate) fn verdict(&self, exit: Exit) {
+        let mut worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
+        *worst = worst.worse(exit);
+    }
+
+    /// The exit code of the whole invocation, after its last word.
+    pub fn end(&self, outcome: Outcome) -> Exit {
+        for failure in [outcome, self.output.flush()]
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            self.failed(&failure);
+        }
+        *self.worst.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `one` to each; a failure does not keep the rest from being done, except a reader that has gone.
+    pub(crate) async fn each<'a, T, F>(&self, all: &'a [T], one: impl Fn(&'a T) -> F) -> Outcome
+    where
+        F: Future<Output = Outcome>,
+    {
+        for item in all {
+            match one(item).await {
+                Err(failure) if !failure.silent => self.failed(&failure),
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Something to read: with a moment, if one was given.
+    pub(crate) async fn place(&self, argument: impl AsRef<OsStr>) -> Outcome<Place> {
+        let argument = argument.as_ref();
+        let typed = Address::parse(argument).map_err(|bad| Failure::address(argument, bad))?;
+        let (profile, tree) = self.resolve(&typed)?;
+        let at = dfs_fs::Address::in_tree(tree, &typed.path)?;
+        let moment = typed.moment.or(self.globals.at).unwrap_or(Moment::Head);
+        Ok(Place {
+            fs: self.cluster_of(profile.as_deref()).await?.fs,
+            at,
+            when: moment.when(),
+            typed,
+            profile,
+        })
+    }
+
+    /// Something to write: the past stays as it was.
+    pub(crate) async fn target(&self, argument: impl AsRef<OsStr>) -> Outcome<Place> {
+        let place = self.place(argument).await?;
+        match place.when {
+            When::Head => Ok(place),
+            _ => {
+                let what = format!("cannot change {}", place.typed);
+                let advice = "Leave the moment (@… or --at) out";
+                Err(Failure::usage(what, "the past cannot be changed", advice))
+            }
+        }
+    }
+
+    /// Which profile and which tree the prefixes mean.
+    fn resolve(&self, typed: &Address) -> Outcome<(Option<String>, u64)> {
+        let default = self.globals.profile().map(str::to_string);
+        match typed.prefixes.as_slice() {
+            [] => Ok((default, dfs_fs::MAIN_TREE)),
+            [tree] if tree == remote::MAIN_TREE_NAME => Ok((default, dfs_fs::MAIN_TREE)),
+            [profile] => Ok((Some(profile.clone()), dfs_fs::MAIN_TREE)),
+            [profile, tree, ..] if tree == remote::MAIN_TREE_NAME => {
+                Ok((Some(profile.clone()), dfs_fs::MAIN_TREE))
+            }
+            [_, tree, ..] => {
+                let what = format!("no tree `{tree}`");
+                let why = format!("the only tree is `{}`", remote::MAIN_TREE_NAME);
+                Err(Failure::new(
+                    Exit::NotFound,
+                    what,
+                    why,
+                    "Leave its name out",
+                ))
+            }
+        }
+    }
+
+    /// The cluster of the profile, or of the one in use. Connects once.
+    pub(crate) async fn cluster_of(&self, profile: Option<&str>) -> Outcome<Cluster> {
+        let mut connected = self.connected.lock().await;
+        let key = profile.map(str::to_string);
+        if let Some(cluster) = connected.get(&key) {
+            return Ok(cluster.clone());
+        }
+        let found = self.profile(profile)?;
+        let cluster = self.cluster_at(&found).await?;
+        connected.insert(key, cluster.clone());
+        Ok(cluster)
+    }
+
+    /// A cluster that is no profile's yet.
+    pub(crate) async fn cluster_at(&self, profile: &Profile) -> Outcome<Cluster> {
+        remote::connect(&self.env, profile, self.config()).await
+    }
+
+    /// The cluster that is meant when no address says another.
+    pub(crate) async fn cluster(&self) -> Outcome<Cluster> {
+        self.cluster_of(self.globals.profile()).await
+    }
+
+    /// Flags > environment > profile > default.
+    fn profile(&self, name: Option<&str>) -> Outcome<Profile> {
+        if !self.globals.sequencers.is_empty() {
+            return Ok(Profile {
+                sequencers: self.globals.sequencers.clone(),
+                cluster_id: String::new(),
+            });
+        }
+        let profiles = Profiles::load(&profile::path()?)?;
+        match name.or(profiles.current.as_deref()) {
+            Some(name) => profiles.get(name).cloned(),
+            None => Ok(Profile {
+                sequencers: vec![SEQUENCER_DEFAULT.into()],
+                cluster_id: String::new(),
+            }),
+        }
+    }
+
+    fn config(&self) -> FsConfig {
+        let consistency = match self.globals.consistency {
+            Consistency::Linearizable => dfs_fs::Consistency::Linearizable,
+            Consistency::AtLeast(lsn) => dfs_fs::Consistency::AtLeast(lsn),
+            Consistency::Bounded(us) => dfs_fs::Consistency::BoundedUs(us),
+        };
+        let user = ["USER", "LOGNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok());
+        FsConfig {
+            actor: user.unwrap_or_else(|| "dfsctl".into()),
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+            consistency,
+            timeout: self.globals.timeout,
+            ..FsConfig::default()
+        }
+    }
+
+    /// Closes what was opened, so that sessions end now and not by their lease.
+    pub(crate) async fn close(&self) {
+        let connected = std::mem::take(&mut *self.connected.lock().await);
+        for cluster in connected.into_values() {
+            if let Err(refusal) = cluster.fs.close().await {
+                tracing::debug!(%refusal, "the session ends with its lease");
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The commands: one file each; here what they are called.
+mod append;
+mod cat;
+mod checksum;
+mod chmod;
+mod connect;
+mod cp;
+mod du;
+mod get;
+mod head;
+mod log;
+mod ls;
+mod mkdir;
+mod mv;
+mod profile;
+mod put;
+mod rm;
+mod stat;
+mod status;
+mod tail;
+mod test;
+mod tree;
+mod truncate;
+mod verify;
+mod version;
+
+use crate::call::Call;
+use crate::exit::Exit;
+use clap::Subcommand;
+
+/// Every command that speaks with a cluster or keeps where clusters are.
+#[derive(Subcommand, Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// List directories
+    Ls(ls::Args),
+    /// Copy by reference, also from the past
+    Cp(cp::Args),
+    /// Move or rename
+    Mv(mv::Args),
+    /// Remove files and directories
+    Rm(rm::Args),
+    /// Make directories
+    Mkdir(mkdir::Args),
+    /// Put local files and directories
+    #[command(visible_alias = "upload")]
+    Put(put::Args),
+    /// Get files and directories
+    #[command(visible_alias = "download")]
+    Get(get::Args),
+    /// Show contents
+    Cat(cat::Args),
+    /// Show the beginning of files
+    Head(head::Args),
+    /// Show the end of files
+    Tail(tail::Args),
+    /// Append to a file
+    Append(append::Args),
+    /// Shorten files
+    Truncate(truncate::Args),
+    /// Show everything known of an entry
+    Stat(stat::Args),
+    /// Show directories as a picture
+    Tree(tree::Args),
+    /// Sum up sizes
+    Du(du::Args),
+    /// Show checksums
+    Checksum(checksum::Args),
+    /// Ask what a path is, by exit code
+    Test(test::Args),
+    /// Change permission bits
+    Chmod(chmod::Args),
+    /// Read the log
+    #[command(subcommand)]
+    Log(log::Args),
+    /// Check what is kept against the log
+    #[command(subcommand)]
+    Verify(verify::Args),
+    /// Show the state of the cluster
+    Status(status::Args),
+    /// Manage where clusters are
+    #[command(subcommand)]
+    Profile(profile::Args),
+    /// Find a cluster and remember it
+    Connect(connect::Args),
+    /// Show versions
+    Version(version::Args),
+}
+
+impl Command {
+    /// Whether it moves enough bytes to be worth more than one thread.
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Command::Put(_) | Command::Get(_))
+    }
+}
+
+/// Does one command; the exit code is all that is left to say.
+pub async fn run(call: &Call, command: Command) -> Exit {
+    // Boxed: a future of all commands together would be as large as the largest.
+    let done = match command {
+        Command::Ls(args) => Box::pin(ls::run(call, args)).await,
+        Command::Cp(args) => Box::pin(cp::run(call, args)).await,
+        Command::Mv(args) => Box::pin(mv::run(call, args)).await,
+        Command::Rm(args) => Box::pin(rm::run(call, args)).await,
+        Command::Mkdir(args) => Box::pin(mkdir::run(call, args)).await,
+        Command::Put(args) => Box::pin(put::run(call, args)).await,
+        Command::Get(args) => Box::pin(get::run(call, args)).await,
+        Command::Cat(args) => Box::pin(cat::run(call, args)).await,
+        Command::Head(args) => Box::pin(head::run(call, args)).await,
+        Command::Tail(args) => Box::pin(tail::run(call, args)).await,
+        Command::Append(args) => Box::pin(append::run(call, args)).await,
+        Command::Truncate(args) => Box::pin(truncate::run(call, args)).await,
+        Command::Stat(args) => Box::pin(stat::run(call, args)).await,
+        Command::Tree(args) => Box::pin(tree::run(call, args)).await,
+        Command::Du(args) => Box::pin(du::run(call, args)).await,
+        Command::Checksum(args) => Box::pin(checksum::run(call, args)).await,
+        Command::Test(args) => Box::pin(test::run(call, args)).await,
+        Command::Chmod(args) => Box::pin(chmod::run(call, args)).await,
+        Command::Log(args) => Box::pin(log::run(call, args)).await,
+        Command::Verify(args) => Box::pin(verify::run(call, args)).await,
+        Command::Status(args) => Box::pin(status::run(call, args)).await,
+        Command::Profile(args) => Box::pin(profile::run(call, args)).await,
+        Command::Connect(args) => Box::pin(connect::run(call, args)).await,
+        Command::Version(_) => version::run(call),
+    };
+    call.close().await;
+    call.end(done)
+}

@@ -1,0 +1,358 @@
+//! The state of a cluster, as text and as JSON, and what in it is not as it should be.
+use crate::quote::hex;
+use crate::{calendar, figures, record};
+use dfs_fs::Status;
+use dfs_wire::v1;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+pub(crate) fn to_text(status: &Status, wide: bool) -> String {
+    let sequencer = &status.sequencer;
+    let mut text = String::new();
+    let time = calendar::format(sequencer.log_time_us);
+    let last = sequencer.next_lsn.saturating_sub(1);
+    let _ = writeln!(text, "cluster       {}", hex(&sequencer.cluster_id));
+    let _ = writeln!(
+        text,
+        "log           lsn {last}  time {time}  cut {}",
+        sequencer.cut_seq
+    );
+    let _ = writeln!(
+        text,
+        "sequencer     node {} {}  term {}  leader {}",
+        sequencer.node_id, sequencer.role, sequencer.term, sequencer.leader
+    );
+    for stripe in sequencer
+        .stripes
+        .iter()
+        .filter(|stripe| stripe.last_lsn == 0)
+    {
+        let units: Vec<u64> = stripe.units.iter().map(|unit| unit.unit_id).collect();
+        let (r, w) = (units.len(), stripe.write_quorum);
+        let _ = writeln!(
+            text,
+            "stripe {:<6} units {units:?}  R {r}  W {w}",
+            stripe.stripe
+        );
+    }
+    for (unit, answer) in &status.units {
+        let _ = writeln!(text, "{}", unit_line(unit, answer.as_ref().ok()));
+    }
+    for (member, answer) in &status.materializers {
+        materializer_lines(&mut text, member, answer.as_ref().ok(), last, wide);
+    }
+    let problems = problems(status);
+    match problems.as_slice() {
+        [] => text.push_str("all is well"),
+        problems => text.push_str(&problems.join("\n")),
+    }
+    text
+}
+
+fn unit_line(unit: &v1::UnitRef, answer: Option<&v1::UnitStatusAnswer>) -> String {
+    let live = if unit.live { "live" } else { "away" };
+    let mut line = format!(
+        "unit {:<8} node {} slot {}  {} {live}  {}",
+        unit.unit_id,
+        unit.node_id,
+        unit.slot,
+        unit_state(unit.state),
+        unit.address
+    );
+    if let Some(answer) = answer {
+        let (log, extents) = (answer.log_bytes, answer.extent_bytes);
+        let _ = write!(
+            line,
+            "  log {}  extents {} in {}  free {} of {}",
+            figures::bytes(log),
+            figures::thousands(answer.extents),
+            figures::bytes(extents),
+            figures::bytes(answer.available_bytes),
+            figures::bytes(answer.total_bytes)
+        );
+    }
+    line
+}
+
+fn materializer_lines(
+    text: &mut String,
+    member: &v1::Member,
+    answer: Option<&v1::MaterializerStatusAnswer>,
+    last_lsn: u64,
+    wide: bool,
+) {
+    let Some(answer) = answer else {
+        let _ = writeln!(
+            text,
+            "materializer  node {}  {}",
+            member.node_id, member.address
+        );
+        return;
+    };
+    let behind = last_lsn.saturating_sub(answer.applied_lsn);
+    let _ = writeln!(
+        text,
+        "materializer  node {} shard {} {}  term {}  applied {} ({behind} behind)  durable {}",
+        answer.node_id,
+        answer.shard,
+        answer.role,
+        answer.term,
+        answer.applied_lsn,
+        answer.durable_lsn
+    );
+    let _ = writeln!(
+        text,
+        "              {}  {}  digest {:016x}",
+        figures::count(answer.entries, "entry", "entries"),
+        figures::count(answer.sessions, "session", "sessions"),
+        answer.digest
+    );
+    let shown = |group: &&v1::Group| wide || !group.closed;
+    for group in answer.groups.iter().filter(shown) {
+        let redundancy = record::redundancy(group.redundancy.as_ref());
+        let state = if group.closed { "closed" } else { "open" };
+        let _ = writeln!(
+            text,
+            "group {:<7} {redundancy} {state}  units {:?}",
+            group.group, group.unit_ids
+        );
+    }
+}
+
+fn unit_state(state: i32) -> &'static str {
+    match v1::UnitState::try_from(state) {
+        Ok(v1::UnitState::Active) => "active",
+        Ok(v1::UnitState::ReadOnly) => "read-only",
+        Ok(v1::UnitState::Draining) => "draining",
+        Ok(v1::UnitState::Dead) => "dead",
+        Ok(v1::UnitState::Unspecified) | Err(_) => "unknown",
+    }
+}
+
+/// One line each, so that `status | grep problem` finds them.
+fn problems(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (unit, answer) in &status.units {
+        let id = unit.unit_id;
+        match v1::UnitState::try_from(unit.state) {
+            // Its place was taken by another; nothing is waited for.
+            Ok(v1::UnitState::Dead) => continue,
+            _ if !unit.live => problems.push(format!("unit {id} is away")),
+            _ => {}
+        }
+        if unit.full || answer.as_ref().is_ok_and(|answer| answer.full) {
+            problems.push(format!(
+                "unit {id} is full: only privileged records are taken"
+            ));
+        }
+        let ranges = answer.as_ref().map_or(0, |answer| answer.bad_ranges.len());
+        if ranges > 0 {
+            let ranges = figures::count(ranges as u64, "damaged range", "damaged ranges");
+            problems.push(format!("unit {id} has {ranges} in its log"));
+        }
+        if let (true, Err(refusal)) = (unit.live, answer) {
+            problems.push(format!("unit {id} does not say how it is: {refusal}"));
+        }
+    }
+    for lag in &status.sequencer.lagging {
+        let missed = lag.cut_idx.saturating_sub(lag.durable_idx);
+        problems.push(format!(
+            "unit {} stays out of lane {} until a new term opens another: {missed} records missed",
+            lag.unit_id, lag.lane
+        ));
+    }
+    problems.extend(materializer_problems(status));
+    problems
+        .iter()
+        .map(|problem| format!("problem: {problem}"))
+        .collect()
+}
+
+fn materializer_problems(status: &Status) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut short = BTreeMap::new();
+    for (member, answer) in &status.materializers {
+        let id = member.node_id;
+        match answer {
+            Err(refusal) => problems.push(format!("materializer of node {id}: {refusal}")),
+            Ok(answer) if !answer.halted.is_empty() => {
+                problems.push(format!(
+                    "materializer of node {id} has halted: {}",
+                    answer.halted
+                ));
+            }
+            Ok(answer) => {
+                let groups = answer.groups.iter().filter(|group| group.under_replicated);
+                short.extend(groups.map(|group| (group.group, group.unit_ids.clone())));
+            }
+        }
+    }
+    if status.materializers.is_empty() {
+        problems.push("no materializer is registered: nothing is served".into());
+    }
+    for (group, units) in short {
+        problems.push(format!(
+            "group {group} is under-replicated: units {units:?}"
+        ));
+    }
+    problems
+}
+
+/// Raw numbers of everything that was asked.
+pub(crate) fn to_json(status: &Status) -> Value {
+    let sequencer = &status.sequencer;
+    json!({
+        "cluster_id": hex(&sequencer.cluster_id),
+        "next_lsn": sequencer.next_lsn,
+        "log_time_us": sequencer.log_time_us,
+        "cut_seq": sequencer.cut_seq,
+        "sequencer": {
+            "node_id": sequencer.node_id, "role": sequencer.role, "term": sequencer.term,
+            "leader": sequencer.leader, "raft_last_index": sequencer.raft_last_index,
+            "raft_applied_index": sequencer.raft_applied_index, "cuts_held": sequencer.cuts_held,
+        },
+        "stripes": sequencer.stripes.iter().map(stripe_json).collect::<Vec<_>>(),
+        "lanes": sequencer.lanes.iter().map(lane_json).collect::<Vec<_>>(),
+        "units": status.units.iter().map(|(unit, answer)| {
+            unit_json(unit, answer.as_ref().ok())
+        }).collect::<Vec<_>>(),
+        "materializers": status.materializers.iter().map(|(member, answer)| {
+            materializer_json(member, answer.as_ref().ok())
+        }).collect::<Vec<_>>(),
+        "problems": problems(status),
+    })
+}
+
+fn stripe_json(stripe: &v1::StripeState) -> Value {
+    let units = stripe.units.iter().map(|unit| unit.unit_id);
+    json!({
+        "stripe": stripe.stripe, "units": units.collect::<Vec<_>>(),
+        "write_quorum": stripe.write_quorum,
+        "first_lsn": stripe.first_lsn, "last_lsn": stripe.last_lsn,
+    })
+}
+
+fn lane_json(lane: &v1::LaneState) -> Value {
+    json!({
+        "lane": lane.lane, "stripe": lane.stripe, "length": lane.length, "sealed": lane.sealed,
+        "owner": lane.owner.map(|owner| owner.node_id),
+    })
+}
+
+fn unit_json(unit: &v1::UnitRef, answer: Option<&v1::UnitStatusAnswer>) -> Value {
+    let answered = answer.map(|answer| {
+        json!({
+            "log_bytes": answer.log_bytes, "extent_bytes": answer.extent_bytes,
+            "extents": answer.extents, "fsyncs": answer.fsyncs,
+            "appended_frames": answer.appended_frames,
+            "appended_records": answer.appended_records,
+            "heard_cut_seq": answer.heard_cut_seq, "stamped_through": answer.stamped_through,
+            "total_bytes": answer.total_bytes, "available_bytes": answer.available_bytes,
+            "bad_ranges": answer.bad_ranges.len(), "full": answer.full,
+        })
+    });
+    json!({
+        "unit_id": unit.unit_id, "node_id": unit.node_id, "slot": unit.slot,
+        "address": unit.address, "rack": unit.rack, "state": unit_state(unit.state),
+        "live": unit.live, "full": unit.full, "status": answered,
+    })
+}
+
+fn materializer_json(member: &v1::Member, answer: Option<&v1::MaterializerStatusAnswer>) -> Value {
+    let answered = answer.map(|answer| {
+        let groups = answer.groups.iter().map(|group| {
+            json!({
+                "group": group.group, "generation": group.generation, "units": group.unit_ids,
+                "redundancy": record::redundancy(group.redundancy.as_ref()),
+                "closed": group.closed, "under_replicated": group.under_replicated,
+            })
+        });
+        json!({
+            "shard": answer.shard, "role": answer.role, "term": answer.term,
+            "applied_lsn": answer.applied_lsn, "durable_lsn": answer.durable_lsn,
+            "digest": format!("{:016x}", answer.digest), "sessions": answer.sessions,
+            "entries": answer.entries, "halted": answer.halted,
+            "groups": groups.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "node_id": member.node_id, "address": member.address, "gone": member.gone,
+        "status": answered,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        let unit = v1::UnitRef {
+            unit_id: 7,
+            state: v1::UnitState::Active as i32,
+            live: true,
+            ..Default::default()
+        };
+        let group = v1::Group {
+            group: 3,
+            unit_ids: vec![7],
+            under_replicated: true,
+            ..Default::default()
+        };
+        let served = v1::MaterializerStatusAnswer {
+            role: "primary".into(),
+            applied_lsn: 41,
+            groups: vec![group],
+            ..Default::default()
+        };
+        Status {
+            sequencer: v1::SequencerStatusAnswer {
+                cluster_id: vec![0xab].into(),
+                next_lsn: 42,
+                ..Default::default()
+            },
+            units: vec![(unit, Ok(v1::UnitStatusAnswer::default()))],
+            materializers: vec![(v1::Member::default(), Ok(served))],
+        }
+    }
+
+    #[test]
+    fn under_replicated_groups_are_listed() {
+        let text = to_text(&status(), false);
+        assert!(
+            text.starts_with("cluster       ab\nlog           lsn 41"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("problem: group 3 is under-replicated: units [7]"),
+            "{text}"
+        );
+        assert_eq!(to_json(&status())["units"][0]["live"], true);
+    }
+
+    #[test]
+    fn a_unit_that_is_away_is_a_problem_and_a_dead_one_is_not() {
+        let mut status = status();
+        status.units[0].0.live = false;
+        assert!(problems(&status).contains(&"problem: unit 7 is away".to_string()));
+        status.units[0].0.state = v1::UnitState::Dead as i32;
+        assert_eq!(problems(&status).len(), 1);
+    }
+
+    #[test]
+    fn a_unit_out_of_a_lane_is_told() {
+        let mut status = status();
+        status.sequencer.lagging = vec![v1::UnitLag {
+            unit_id: 7,
+            lane: 2,
+            durable_idx: 10,
+            cut_idx: 110,
+        }];
+        let problems = problems(&status).join("\n");
+        assert!(
+            problems.contains("unit 7 stays out of lane 2"),
+            "{problems}"
+        );
+        assert!(problems.contains("100 records missed"), "{problems}");
+    }
+}
