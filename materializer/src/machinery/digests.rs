@@ -5,9 +5,9 @@ use dfs_log::{Appender, Draft};
 use dfs_wire::{Code, Refusal};
 
 use super::config::SHARD;
+use super::hub::Hub;
 use super::open::view_failed;
 use super::shard::{Command, Office, Shard};
-use super::shared::Shared;
 use crate::fold::Folded;
 use crate::plan::control;
 use crate::state;
@@ -46,7 +46,7 @@ impl Shard {
         if newest <= told || self.is_stopping() {
             return Ok(());
         }
-        let node_id = self.shared.owner.node_id;
+        let node_id = self.hub.owner.node_id;
         let replicas = state::replicas(snapshot, SHARD).map_err(view_failed)?;
         let digest = state::digest(snapshot, newest).map_err(view_failed)?;
         let Some(digest) = digest.filter(|_| replicas.len() > 1 && replicas.contains(&node_id))
@@ -80,9 +80,9 @@ impl Shard {
     fn open_digest_lane(&mut self) {
         if !self.digests.opening {
             self.digests.opening = true;
-            self.shared
+            self.hub
                 .env
-                .spawn("digest lane", open_lane(self.shared.clone()));
+                .spawn("digest lane", open_lane(self.hub.clone()));
         }
     }
 
@@ -93,7 +93,7 @@ impl Shard {
     }
 }
 
-async fn open_lane(shared: Arc<Shared>) {
-    let lane = shared.log.appender(shared.owner).await.ok().map(Box::new);
-    let _ = shared.commands.send(Command::DigestLane(lane)).await; // the loop ended
+async fn open_lane(hub: Arc<Hub>) {
+    let lane = hub.log.appender(hub.owner).await.ok().map(Box::new);
+    let _ = hub.commands.send(Command::DigestLane(lane)).await; // the loop ended
 }

@@ -7,9 +7,10 @@
 //! - `digests.rs`: replicas compare what they folded
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
-//! - `shared.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
+//! - `hub.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
 mod config;
 mod digests;
+mod hub;
 mod open;
 mod ops;
 mod persist;
@@ -21,7 +22,6 @@ mod refold;
 mod role;
 mod sessions;
 mod shard;
-mod shared;
 mod streams;
 mod terms;
 mod upkeep;

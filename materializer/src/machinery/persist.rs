@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dfs_env::Disk;
 
+use super::hub::Hub;
 use super::open::view_failed;
-use super::shared::Shared;
 use crate::view::View;
 
 /// What a crash costs: a second of the log to fold again.
@@ -15,40 +15,35 @@ const EVERY: Duration = Duration::from_secs(1);
 const HEADROOM_PART: u64 = 20;
 const HEADROOM_BYTES: u64 = 64 << 20;
 
-pub(crate) async fn run(shared: Arc<Shared>, view: Arc<dyn View>, disk: Option<Arc<dyn Disk>>) {
+pub(crate) async fn run(hub: Arc<Hub>, view: Arc<dyn View>, disk: Option<Arc<dyn Disk>>) {
     loop {
-        shared.env.sleep(EVERY).await;
+        hub.env.sleep(EVERY).await;
         if let Some(disk) = &disk {
             match disk.space().await {
                 Ok(space) => {
                     let headroom = (space.total / HEADROOM_PART).max(HEADROOM_BYTES);
-                    shared
-                        .store_full
+                    hub.store_full
                         .store(space.available < headroom, Ordering::Relaxed);
                 }
                 Err(error) => tracing::warn!(%error, "cannot ask the store's disk for its space"),
             }
         }
-        let applied = shared.published.applied_lsn();
-        if applied > shared.durable_lsn.load(Ordering::Relaxed)
-            && let Err(refusal) = persist(&shared, &view).await
+        let applied = hub.published.applied_lsn();
+        if applied > hub.durable_lsn.load(Ordering::Relaxed)
+            && let Err(refusal) = persist(&hub, &view).await
         {
-            return shared.fail(refusal);
+            return hub.fail(refusal);
         }
     }
 }
 
 /// Everything that is applied now becomes durable.
-pub(crate) async fn persist(
-    shared: &Shared,
-    view: &Arc<dyn View>,
-) -> Result<(), dfs_wire::Refusal> {
-    let (applied, view) = (shared.published.applied_lsn(), view.clone());
-    shared
-        .env
+pub(crate) async fn persist(hub: &Hub, view: &Arc<dyn View>) -> Result<(), dfs_wire::Refusal> {
+    let (applied, view) = (hub.published.applied_lsn(), view.clone());
+    hub.env
         .blocking(move || view.persist())
         .await
         .map_err(view_failed)?;
-    shared.durable_lsn.fetch_max(applied, Ordering::Relaxed);
+    hub.durable_lsn.fetch_max(applied, Ordering::Relaxed);
     Ok(())
 }

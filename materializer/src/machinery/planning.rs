@@ -66,6 +66,10 @@ impl Shard {
                 }
                 // FOLD-S3: routed by another term.
                 Work::Mutate { .. } => self.moved(),
+                Work::Tick => {
+                    self.tick(arrival);
+                    return Ok(());
+                }
                 _ => {
                     let id = self.ops.add(arrival);
                     self.queue.push_back(id);
@@ -75,6 +79,18 @@ impl Shard {
         };
         tell(arrival, Err(away));
         Ok(())
+    }
+
+    /// One Tick on its way serves all who want the log's time to go on.
+    pub(crate) fn tick(&mut self, arrival: Arrival) {
+        match self.upkeep.tick.filter(|id| self.ops.get(*id).is_some()) {
+            Some(id) => self.ops.attach(id, arrival.waiter),
+            None => {
+                let id = self.ops.add(arrival);
+                self.upkeep.tick = Some(id);
+                self.queue.push_back(id);
+            }
+        }
     }
 
     /// FOLD-S3, P4.
@@ -130,7 +146,7 @@ impl Shard {
     fn now(&self) -> Now {
         let log_time_us = self.folder.snapshot().stamp.log_time_us;
         Now {
-            own: self.shared.env.now(),
+            own: self.hub.env.now(),
             log_time_us,
         }
     }
@@ -189,7 +205,7 @@ impl Shard {
             overlay: &primary.overlay,
             folded: self.folder.snapshot(),
         };
-        let now_ns = i64::try_from(self.shared.env.wall_us() * 1000).unwrap_or(i64::MAX);
+        let now_ns = i64::try_from(self.hub.env.wall_us() * 1000).unwrap_or(i64::MAX);
         let (term, settings) = (primary.term, &primary.settings);
         let context = context(op, term, settings, now_ns, Some(*slot));
         let planned = plan::mutate(
@@ -341,7 +357,7 @@ impl Shard {
         let Office::Primary(primary) = &mut self.office else {
             return Ok(());
         };
-        let store_full = self.shared.store_full.load(Ordering::Relaxed);
+        let store_full = self.hub.store_full.load(Ordering::Relaxed);
         if !privileged && (store_full || !primary.appender.room().is_enough()) {
             self.finish(id, Err(no_space(store_full)));
             return Ok(());
@@ -437,19 +453,19 @@ impl Shard {
         }
         self.refusals.running = true;
         self.refusals.round += 1;
-        let (round, shared) = (self.refusals.round, self.shared.clone());
-        self.shared.env.spawn("end", async move {
+        let (round, hub) = (self.refusals.round, self.hub.clone());
+        self.hub.env.spawn("end", async move {
             loop {
-                match shared.end().await {
+                match hub.end().await {
                     Ok(end) => {
                         let told = Command::Ended {
                             round,
                             next_lsn: end.next_lsn,
                         };
-                        let _ = shared.commands.send(told).await; // the loop ended
+                        let _ = hub.commands.send(told).await; // the loop ended
                         return;
                     }
-                    Err(_) => shared.env.sleep(TURN).await,
+                    Err(_) => hub.env.sleep(TURN).await,
                 }
             }
         });

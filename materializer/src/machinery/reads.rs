@@ -8,10 +8,10 @@ use dfs_wire::{Code, Refusal, v1};
 use tokio::time::Instant;
 
 use super::config::SHARD;
+use super::hub::Hub;
 use super::open::view_failed;
 use super::ops::{Arrival, Asker, By, Waiter, Work};
 use super::placing::Units;
-use super::shared::Shared;
 use super::streams::{Body, Reply};
 use super::views::Seen;
 use crate::plan::CopySource;
@@ -29,7 +29,7 @@ pub(crate) struct Read {
 }
 
 /// Reads of one message: those that want the same state get it together (LOG-I10: one End serves many).
-pub(crate) fn serve(shared: &Arc<Shared>, reads: Vec<Read>) {
+pub(crate) fn serve(hub: &Arc<Hub>, reads: Vec<Read>) {
     let mut by_view: Vec<(v1::View, Vec<Read>)> = Vec::new();
     for read in reads {
         let view = view_of(&read.asked);
@@ -39,17 +39,17 @@ pub(crate) fn serve(shared: &Arc<Shared>, reads: Vec<Read>) {
         }
     }
     for (view, reads) in by_view {
-        let task = serve_at(shared.clone(), view, reads);
-        shared.env.spawn("reads", task);
+        let task = serve_at(hub.clone(), view, reads);
+        hub.env.spawn("reads", task);
     }
 }
 
-async fn serve_at(shared: Arc<Shared>, view: v1::View, reads: Vec<Read>) {
+async fn serve_at(hub: Arc<Hub>, view: v1::View, reads: Vec<Read>) {
     let Some(deadline) = reads.iter().map(|read| read.deadline).max() else {
         return;
     };
-    let wait = deadline.saturating_duration_since(shared.env.now());
-    let seen = shared.env.timeout(wait, shared.seen(&view, deadline)).await;
+    let wait = deadline.saturating_duration_since(hub.env.now());
+    let seen = hub.env.timeout(wait, hub.seen(&view, deadline)).await;
     let seen = seen.unwrap_or_else(|_| Err(too_late()));
     for (n, read) in reads.into_iter().enumerate() {
         if n % READS_PER_TURN == READS_PER_TURN - 1 {
@@ -57,20 +57,20 @@ async fn serve_at(shared: Arc<Shared>, view: v1::View, reads: Vec<Read>) {
         }
         match &seen {
             Err(refusal) => read.reply.refuse(refusal.clone()),
-            Ok(seen) => serve_one(&shared, seen, read).await,
+            Ok(seen) => serve_one(&hub, seen, read).await,
         }
     }
 }
 
-async fn serve_one(shared: &Arc<Shared>, seen: &Seen, read: Read) {
+async fn serve_one(hub: &Arc<Hub>, seen: &Seen, read: Read) {
     let moment = seen.moment();
     let body = match read.asked {
         Asked::Digest(request) if request.at_lsn != 0 => {
-            let task = super::refold::answer(shared.clone(), request.at_lsn, read.reply);
-            shared.env.spawn("refold", task);
+            let task = super::refold::answer(hub.clone(), request.at_lsn, read.reply);
+            hub.env.spawn("refold", task);
             return;
         }
-        asked => body_of(shared, seen, asked),
+        asked => body_of(hub, seen, asked),
     };
     match body {
         Ok(body) => read.reply.answer(moment.lsn, moment.log_time_us, body),
@@ -85,7 +85,7 @@ async fn serve_one(shared: &Arc<Shared>, seen: &Seen, read: Read) {
     }
 }
 
-fn body_of(shared: &Shared, seen: &Seen, asked: Asked) -> Result<Body, Refusal> {
+fn body_of(hub: &Hub, seen: &Seen, asked: Asked) -> Result<Body, Refusal> {
     let moment = seen.moment();
     match asked {
         Asked::Stat(request) => {
@@ -98,7 +98,7 @@ fn body_of(shared: &Shared, seen: &Seen, asked: Asked) -> Result<Body, Refusal> 
             log_time_us: moment.log_time_us,
             now_us: seen.now_us,
         })),
-        Asked::Groups(request) => groups(shared, seen, &request.groups).map(Body::Placement),
+        Asked::Groups(request) => groups(hub, seen, &request.groups).map(Body::Placement),
         Asked::Digest(_) => Ok(Body::Digest(v1::DigestAnswer {
             lsn: seen.snapshot.stamp.lsn,
             digest: seen.snapshot.stamp.digest,
@@ -108,7 +108,7 @@ fn body_of(shared: &Shared, seen: &Seen, asked: Asked) -> Result<Body, Refusal> 
     }
 }
 
-fn groups(shared: &Shared, seen: &Seen, ids: &[u64]) -> Result<v1::Placement, Refusal> {
+fn groups(hub: &Hub, seen: &Seen, ids: &[u64]) -> Result<v1::Placement, Refusal> {
     let mut groups = Vec::with_capacity(ids.len());
     for id in ids {
         let group = state::group(&*seen.snapshot, *id).map_err(view_failed)?;
@@ -121,7 +121,7 @@ fn groups(shared: &Shared, seen: &Seen, ids: &[u64]) -> Result<v1::Placement, Re
         };
         groups.push(group.ok_or_else(unknown)?);
     }
-    let units = Units::new(&shared.members()).of(&groups);
+    let units = Units::new(&hub.members()).of(&groups);
     Ok(v1::Placement { groups, units })
 }
 
@@ -140,7 +140,7 @@ fn view_of(asked: &Asked) -> v1::View {
 }
 
 /// A copy from the past: what is copied is read here, the loop only plans (FOLD-P5).
-pub(crate) async fn read_source(shared: Arc<Shared>, copy: v1::Copy, arrival: Arrival) {
+pub(crate) async fn read_source(hub: Arc<Hub>, copy: v1::Copy, arrival: Arrival) {
     let Arrival {
         work: Work::Mutate { request, slot, .. },
         by,
@@ -149,7 +149,7 @@ pub(crate) async fn read_source(shared: Arc<Shared>, copy: v1::Copy, arrival: Ar
     else {
         return;
     };
-    match source_of(&shared, copy, waiter.deadline).await {
+    match source_of(&hub, copy, waiter.deadline).await {
         Err(refusal) => waiter.asker.tell(Err(refusal)),
         Ok(source) => {
             let work = Work::Mutate {
@@ -162,19 +162,15 @@ pub(crate) async fn read_source(shared: Arc<Shared>, copy: v1::Copy, arrival: Ar
                 by,
                 waiter: Some(waiter),
             };
-            let _ = shared.arrivals.send(vec![arrival]).await; // the loop ended: the reply says so
+            let _ = hub.arrivals.send(vec![arrival]).await; // the loop ended: the reply says so
         }
     }
 }
 
-async fn source_of(
-    shared: &Shared,
-    copy: v1::Copy,
-    deadline: Instant,
-) -> Result<CopySource, Refusal> {
+async fn source_of(hub: &Hub, copy: v1::Copy, deadline: Instant) -> Result<CopySource, Refusal> {
     let view = copy.from_view.unwrap_or_default();
-    let wait = deadline.saturating_duration_since(shared.env.now());
-    let seen = shared.env.timeout(wait, shared.seen(&view, deadline)).await;
+    let wait = deadline.saturating_duration_since(hub.env.now());
+    let seen = hub.env.timeout(wait, hub.seen(&view, deadline)).await;
     let seen = seen.unwrap_or_else(|_| Err(too_late()))?;
     let entry = read::stat(seen.at()?, &copy.from.unwrap_or_default(), true)?;
     Ok(CopySource {
@@ -215,7 +211,7 @@ pub(crate) fn waiter(reply: Reply, deadline: Instant) -> Option<Waiter> {
     })
 }
 
-impl Shared {
+impl Hub {
     pub(crate) fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
         let standing = self.standing.load_full();
         let mut answer = v1::MaterializerStatusAnswer {

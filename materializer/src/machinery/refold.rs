@@ -5,15 +5,15 @@ use dfs_log::{Event, Follow, FrameAt};
 use dfs_wire::frame::FrameDraft;
 use dfs_wire::{Code, Refusal, v1};
 
+use super::hub::Hub;
 use super::open::view_failed;
-use super::shared::Shared;
 use super::streams::{Body, Reply};
 use crate::fold::{FoldFrame, Folder};
 use crate::state;
 use crate::view::MemoryView;
 
-pub(crate) async fn answer(shared: Arc<Shared>, lsn: u64, reply: Reply) {
-    match digest_at(&shared, lsn).await {
+pub(crate) async fn answer(hub: Arc<Hub>, lsn: u64, reply: Reply) {
+    match digest_at(&hub, lsn).await {
         Ok(digest) => {
             let body = v1::DigestAnswer {
                 lsn,
@@ -27,11 +27,11 @@ pub(crate) async fn answer(shared: Arc<Shared>, lsn: u64, reply: Reply) {
 }
 
 /// (digest, log time) after `lsn`.
-async fn digest_at(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
-    let Ok(_one) = shared.refolds.try_acquire() else {
+async fn digest_at(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
+    let Ok(_one) = hub.refolds.try_acquire() else {
         return Err(Refusal::new(Code::Busy, "refold", "another one is running"));
     };
-    let end = shared.end().await?;
+    let end = hub.end().await?;
     if lsn >= end.next_lsn {
         let why = format!(
             "it lies in the future: the last record is {}",
@@ -39,8 +39,8 @@ async fn digest_at(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
         );
         return Err(Refusal::new(Code::Invalid, format!("LSN {lsn}"), why));
     }
-    let refolded = refold(shared, lsn).await?;
-    let live = shared.published.at_least(lsn).await?;
+    let refolded = refold(hub, lsn).await?;
+    let live = hub.published.at_least(lsn).await?;
     match state::digest(&*live, lsn).map_err(view_failed)? {
         Some(held) if held != refolded.0 => {
             let why = format!("it holds {held:016x}, the log folds to {:016x}", refolded.0);
@@ -54,9 +54,9 @@ async fn digest_at(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
     }
 }
 
-async fn refold(shared: &Shared, lsn: u64) -> Result<(u64, u64), Refusal> {
+async fn refold(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
     let mut folder = Folder::new(Arc::new(MemoryView::new()));
-    let mut follower = shared.log.follow(1, Follow::default()).await?;
+    let mut follower = hub.log.follow(1, Follow::default()).await?;
     loop {
         for event in follower.next().await?.events {
             let Event::Frame(at) = event else { continue };

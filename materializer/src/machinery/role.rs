@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use super::config::{
     ARRIVALS_MAX, COMMANDS_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, MaterializerConfig, REQUESTS_CHUNK,
 };
+use super::hub::Hub;
 use super::open::{self, Opened};
 use super::ops::{Arrival, Work};
 use super::persist;
 use super::reads::{self, Read};
 use super::shard::{Command, Shard};
-use super::shared::Shared;
 use super::streams::{Reply, Stream};
 use crate::view::View;
 
@@ -30,7 +30,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A running materializer: a replica of the shard, and its primary when its turn comes.
 pub struct MaterializerRole {
-    shared: Arc<Shared>,
+    hub: Arc<Hub>,
     /// Given up at `stop`, so that the store can be opened again.
     view: Mutex<Option<Arc<dyn View>>>,
 }
@@ -59,53 +59,53 @@ impl MaterializerRole {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let senders = (arrivals, commands);
-        let shared = Shared::new(env.clone(), config.owner, log, config.members, senders);
-        let shared = Arc::new(shared);
+        let hub = Hub::new(env.clone(), config.owner, log, config.members, senders);
+        let hub = Arc::new(hub);
         let genesis = super::terms::Genesis {
             cluster_id: config.cluster_id,
             settings: config.settings,
             rank: config.rank,
         };
-        let shard = Shard::open(shared.clone(), view.clone(), genesis, (arriving, commanded))?;
-        let loops = shared.clone();
+        let shard = Shard::open(hub.clone(), view.clone(), genesis, (arriving, commanded))?;
+        let loops = hub.clone();
         env.spawn("shard", async move {
             let why = shard.run().await;
             loops.fail(why);
         });
-        env.spawn("persist", persist::run(shared.clone(), view.clone(), disk));
+        env.spawn("persist", persist::run(hub.clone(), view.clone(), disk));
         Ok(Arc::new(MaterializerRole {
-            shared,
+            hub,
             view: Mutex::new(Some(view)),
         }))
     }
 
     /// Answers what is in flight, makes the state durable, and lets the store go.
     pub async fn stop(&self) {
-        let shared = &self.shared;
+        let hub = &self.hub;
         let drained = async {
-            if shared.commands.send(Command::Stop).await.is_ok() {
-                shared.failed().await;
+            if hub.commands.send(Command::Stop).await.is_ok() {
+                hub.failed().await;
             }
         };
-        let _ = shared.env.timeout(DRAIN_MAX, drained).await; // what is left is answered as unknown
+        let _ = hub.env.timeout(DRAIN_MAX, drained).await; // what is left is answered as unknown
         let view = self.view.lock().take();
         if let Some(view) = view
-            && let Err(refusal) = persist::persist(shared, &view).await
+            && let Err(refusal) = persist::persist(hub, &view).await
         {
             tracing::warn!(%refusal, "stop without making the last folded state durable");
         }
-        shared.fail(super::published::stopped());
-        shared.env.stop().await;
+        hub.fail(super::published::stopped());
+        hub.env.stop().await;
     }
 
     /// Waits until the role has ended, and says why.
     pub async fn failed(&self) -> Refusal {
-        self.shared.failed().await
+        self.hub.failed().await
     }
 
     /// For the keep-alive of the process.
     pub fn progress(&self) -> Progress {
-        self.shared.progress()
+        self.hub.progress()
     }
 }
 
@@ -115,12 +115,12 @@ impl Materializer for MaterializerRole {
         &self,
         requests: Requests<v1::RequestBatch>,
     ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
-        self.shared.published.newest()?;
-        let stream = Stream::new(self.shared.room.clone());
-        let (shared, incoming) = (self.shared.clone(), stream.clone());
-        self.shared
+        self.hub.published.newest()?;
+        let stream = Stream::new(self.hub.room.clone());
+        let (hub, incoming) = (self.hub.clone(), stream.clone());
+        self.hub
             .env
-            .spawn("requests", pump(shared, incoming, requests));
+            .spawn("requests", pump(hub, incoming, requests));
         let leaving = Leaving(stream);
         let answers = futures::stream::unfold(leaving, |leaving| async move {
             let batch = leaving.0.answers().await?;
@@ -130,7 +130,7 @@ impl Materializer for MaterializerRole {
     }
 
     async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
-        self.shared.status()
+        self.hub.status()
     }
 }
 
@@ -144,7 +144,7 @@ impl Drop for Leaving {
 }
 
 /// Takes requests in until the asker leaves or the role ends.
-async fn pump(shared: Arc<Shared>, stream: Arc<Stream>, mut requests: Requests<v1::RequestBatch>) {
+async fn pump(hub: Arc<Hub>, stream: Arc<Stream>, mut requests: Requests<v1::RequestBatch>) {
     loop {
         let batch = tokio::select! {
             biased;
@@ -158,7 +158,7 @@ async fn pump(shared: Arc<Shared>, stream: Arc<Stream>, mut requests: Requests<v
             if !stream.admit(rest.len()).await {
                 return;
             }
-            take_in(&shared, &stream, rest).await;
+            take_in(&hub, &stream, rest).await;
             rest = later;
         }
     }
@@ -166,8 +166,8 @@ async fn pump(shared: Arc<Shared>, stream: Arc<Stream>, mut requests: Requests<v
 }
 
 /// Reads go to tasks of their own, everything else to the shard loop.
-async fn take_in(shared: &Arc<Shared>, stream: &Arc<Stream>, requests: Vec<v1::Request>) {
-    let now = shared.env.now();
+async fn take_in(hub: &Arc<Hub>, stream: &Arc<Stream>, requests: Vec<v1::Request>) {
+    let now = hub.env.now();
     let (mut reads, mut arrivals) = (Vec::new(), Vec::new());
     for mut request in requests {
         let reply = stream.reply_to(request.id);
@@ -177,9 +177,8 @@ async fn take_in(shared: &Arc<Shared>, stream: &Arc<Stream>, requests: Vec<v1::R
             Some(Asked::Mutate(mutate)) => match arrival_of(&request, mutate, reply, deadline) {
                 Ok((arrival, None)) => arrivals.push(arrival),
                 Ok((arrival, Some(copy))) => {
-                    shared
-                        .env
-                        .spawn("copy", reads::read_source(shared.clone(), copy, arrival));
+                    hub.env
+                        .spawn("copy", reads::read_source(hub.clone(), copy, arrival));
                 }
                 Err(reply) => reply.refuse(invalid("a mutation needs a slot")),
             },
@@ -201,10 +200,10 @@ async fn take_in(shared: &Arc<Shared>, stream: &Arc<Stream>, requests: Vec<v1::R
         }
     }
     if !reads.is_empty() {
-        reads::serve(shared, reads);
+        reads::serve(hub, reads);
     }
     if !arrivals.is_empty() {
-        let _ = shared.arrivals.send(arrivals).await; // the loop ended: the replies say so
+        let _ = hub.arrivals.send(arrivals).await; // the loop ended: the replies say so
     }
 }
 

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::config::{QUEUE_FULL, SHARD, TURN};
+use super::hub::{Hub, Standing};
 use super::open::view_failed;
 use super::ops::{Answered, Arrival, OpId, Ops, Work};
 use super::refold::halted;
 use super::sessions::{Now, Sessions};
-use super::shared::{Shared, Standing};
 use super::streams::Body;
 use super::terms::{Claim, Genesis};
 use crate::fold::{FoldFrame, Folded, Folder};
@@ -37,7 +37,7 @@ pub(crate) enum Command {
 }
 
 pub(crate) struct Shard {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) genesis: Genesis,
     pub(crate) folder: Folder,
     arriving: mpsc::Receiver<Vec<Arrival>>,
@@ -127,7 +127,7 @@ enum Step {
 
 impl Shard {
     pub(crate) fn open(
-        shared: Arc<Shared>,
+        hub: Arc<Hub>,
         view: Arc<dyn View>,
         genesis: Genesis,
         (arriving, commanded): (mpsc::Receiver<Vec<Arrival>>, mpsc::Receiver<Command>),
@@ -135,10 +135,10 @@ impl Shard {
         let folder = Folder::new(view);
         let snapshot = folder.snapshot().clone();
         let term = state::term(&snapshot, SHARD).map_err(view_failed)?;
-        let upkeep = super::upkeep::Upkeep::new(shared.env.now());
-        shared.published.publish(snapshot);
+        let upkeep = super::upkeep::Upkeep::new(hub.env.now());
+        hub.published.publish(snapshot);
         Ok(Shard {
-            shared,
+            hub,
             genesis,
             folder,
             arriving,
@@ -180,9 +180,9 @@ impl Shard {
     /// LOG-U9: a log that ends before what is folded went back; only a linearizable End may say so.
     async fn connect(&mut self) -> Result<Follower, Refusal> {
         let applied = self.folder.stamp().lsn;
-        let env = self.shared.env.clone();
+        let env = self.hub.env.clone();
         loop {
-            let end = self.shared.end().await;
+            let end = self.hub.end().await;
             match end {
                 Ok(end) if end.next_lsn <= applied => {
                     let why = format!(
@@ -202,7 +202,7 @@ impl Shard {
                 tags: Vec::new(),
                 own: true,
             };
-            match self.shared.log.follow(applied + 1, everything).await {
+            match self.hub.log.follow(applied + 1, everything).await {
                 Err(refusal) if refusal.is_retryable() => env.sleep(TURN).await,
                 followed => return followed,
             }
@@ -210,8 +210,8 @@ impl Shard {
     }
 
     async fn turns(&mut self, mut follower: Follower) -> Result<(), Refusal> {
-        let env = self.shared.env.clone();
-        let mut members = self.shared.members.clone();
+        let env = self.hub.env.clone();
+        let mut members = self.hub.members.clone();
         let turn = || -> Pin<Box<dyn Future<Output = ()> + Send>> {
             let env = env.clone();
             Box::pin(async move { env.sleep(TURN).await })
@@ -321,7 +321,7 @@ impl Shard {
             return Ok(());
         }
         let snapshot = self.folder.commit().map_err(view_failed)?;
-        self.shared.published.publish(snapshot);
+        self.hub.published.publish(snapshot);
         for outcome in std::mem::take(&mut self.outcomes) {
             self.settle(outcome)?;
         }
@@ -438,7 +438,7 @@ impl Shard {
     ) -> Result<(), Refusal> {
         use v1::mutation::Kind;
         let now = Now {
-            own: self.shared.env.now(),
+            own: self.hub.env.now(),
             log_time_us,
         };
         match &mutation.kind {
@@ -493,7 +493,7 @@ impl Shard {
             .unwrap_or_default();
         let open = state::sessions(snapshot).map_err(view_failed)?;
         let now = Now {
-            own: self.shared.env.now(),
+            own: self.hub.env.now(),
             log_time_us: snapshot.stamp.log_time_us,
         };
         self.sessions = Sessions::restart(open.iter().map(|session| session.session), now);
@@ -518,7 +518,7 @@ impl Shard {
             in_flight,
             ..
         } = primary;
-        let since = self.shared.env.now();
+        let since = self.hub.env.now();
         self.orphans = Some(Orphans {
             lane: appender.lane(),
             in_flight,
@@ -550,15 +550,15 @@ impl Shard {
 
     /// Tells everybody what this node is now.
     pub(crate) fn stand(&self) {
-        let own_node = self.shared.owner.node_id;
+        let own_node = self.hub.owner.node_id;
         let role = match (&self.office, self.term) {
             (Office::Primary(_), _) => "primary",
             // Its own earlier incarnation cannot be asked: it is about to follow itself.
             (_, Some(term)) if term.owner.node_id != own_node && self.has_caught_up() => "replica",
             _ => "catching up",
         };
-        let halted = self.shared.standing.load().halted.clone();
-        self.shared.standing.store(Arc::new(Standing {
+        let halted = self.hub.standing.load().halted.clone();
+        self.hub.standing.store(Arc::new(Standing {
             role,
             term: self.term,
             halted,
@@ -571,13 +571,13 @@ impl Shard {
 
     /// Somebody else answers for this, or this node a little later.
     pub(crate) fn moved(&self) -> Refusal {
-        let own_node = self.shared.owner.node_id;
+        let own_node = self.hub.owner.node_id;
         let is_primary = matches!(self.office, Office::Primary(_));
         match self.term {
             Some(term) if is_primary || term.owner.node_id != own_node => {
                 let why = "another materializer, or another term, is its primary";
                 Refusal::new(Code::Moved, "shard 0", why)
-                    .primary(self.shared.address_of(term.owner.node_id))
+                    .primary(self.hub.address_of(term.owner.node_id))
                     .at(self.folder.stamp().lsn)
             }
             _ => Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet"),

@@ -7,9 +7,9 @@ use dfs_log::{Appender, Draft};
 use dfs_wire::{Refusal, v1};
 
 use super::config::SHARD;
+use super::hub::Hub;
 use super::open::view_failed;
 use super::shard::{Command, Office, Shard};
-use super::shared::Shared;
 use crate::plan::control;
 use crate::state::{self, Term};
 
@@ -92,17 +92,17 @@ fn turn_after(owner: &v1::Owner, members: &v1::Members) -> Option<Turn> {
 }
 
 /// Waits its turn and opens a lane for the term to be (FOLD-T2: one lane per term). Beside the loop.
-pub(crate) async fn prepare(shared: Arc<Shared>, claim: Claim, rank: u32) {
-    let outcome = lane_for(&shared, claim, rank).await;
+pub(crate) async fn prepare(hub: Arc<Hub>, claim: Claim, rank: u32) {
+    let outcome = lane_for(&hub, claim, rank).await;
     if let Err(refusal) = &outcome {
         tracing::info!(%refusal, "try again to get a lane for a campaign");
-        shared.env.sleep(RETRY).await;
+        hub.env.sleep(RETRY).await;
     }
     let told = Command::Lane(claim, outcome.ok().map(Box::new));
-    let _ = shared.commands.send(told).await; // the loop ended
+    let _ = hub.commands.send(told).await; // the loop ended
 }
 
-async fn lane_for(shared: &Shared, claim: Claim, rank: u32) -> Result<Appender, Refusal> {
+async fn lane_for(hub: &Hub, claim: Claim, rank: u32) -> Result<Appender, Refusal> {
     let (behind, wait) = match claim {
         // Nobody else hurries: what the log already says is folded first.
         Claim::Wait | Claim::Genesis => (0, Duration::ZERO),
@@ -117,23 +117,22 @@ async fn lane_for(shared: &Shared, claim: Claim, rank: u32) -> Result<Appender, 
             ..
         } => (BEHIND_MAX, ITSELF_WAIT + RANK_WAIT * rank),
     };
-    let end = shared.end().await?;
-    shared
-        .published
+    let end = hub.end().await?;
+    hub.published
         .at_least((end.next_lsn - 1).saturating_sub(behind))
         .await?;
-    shared.env.sleep(wait).await;
-    shared.log.appender(shared.owner).await
+    hub.env.sleep(wait).await;
+    hub.log.appender(hub.owner).await
 }
 
 impl Shard {
     fn claim(&self) -> Result<Claim, Refusal> {
         let replicas = state::replicas(self.folder.snapshot(), SHARD).map_err(view_failed)?;
         Ok(claim(
-            &self.shared.owner,
+            &self.hub.owner,
             self.term,
             &replicas,
-            &self.shared.members(),
+            &self.hub.members(),
         ))
     }
 
@@ -145,8 +144,8 @@ impl Shard {
         let claim = self.claim()?;
         if claim != Claim::Wait {
             self.upkeep.claiming = true;
-            let task = prepare(self.shared.clone(), claim, self.genesis.rank);
-            self.shared.env.spawn("campaign", task);
+            let task = prepare(self.hub.clone(), claim, self.genesis.rank);
+            self.hub.env.spawn("campaign", task);
         }
         Ok(())
     }
@@ -163,7 +162,7 @@ impl Shard {
         if !is_replica || self.is_stopping() || self.claim()? != claim {
             return Ok(());
         }
-        let owner = self.shared.owner;
+        let owner = self.hub.owner;
         let planned = match claim {
             Claim::Wait => return Ok(()),
             Claim::Genesis => {

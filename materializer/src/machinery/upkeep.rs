@@ -34,6 +34,7 @@ pub(crate) struct Upkeep {
     closing: Vec<u64>,
     broken_since: BTreeMap<u64, Instant>,
     groups_seen: Option<(Arc<v1::Members>, Instant)>,
+    pub(crate) tick: Option<OpId>,
     ticked: Option<Instant>,
     last_turn: Instant,
 }
@@ -47,6 +48,7 @@ impl Upkeep {
             closing: Vec::new(),
             broken_since: BTreeMap::new(),
             groups_seen: None,
+            tick: None,
             ticked: None,
             last_turn: now,
         }
@@ -77,8 +79,9 @@ impl Upkeep {
 
 impl Shard {
     pub(crate) fn turn(&mut self) -> Result<(), Refusal> {
-        let now = self.shared.env.now();
+        let now = self.hub.env.now();
         self.expire_ops(now);
+        self.held = false; // the window may open a little after the fold
         let stalled = now.saturating_duration_since(self.upkeep.last_turn) > STALL;
         self.upkeep.last_turn = now;
         if self
@@ -152,7 +155,11 @@ impl Shard {
                 Due::Tick if may_tick => {
                     may_tick = false;
                     self.upkeep.ticked = Some(now.own);
-                    self.submit(Work::Tick);
+                    self.tick(Arrival {
+                        work: Work::Tick,
+                        by: By::default(),
+                        waiter: None,
+                    });
                 }
                 Due::Tick => {}
             }
@@ -172,7 +179,7 @@ impl Shard {
         if replicas.len() >= wanted {
             return Ok(());
         }
-        let members = self.shared.members();
+        let members = self.hub.members();
         let is_new = |member: &&v1::Member| {
             !member.gone
                 && member.roles.iter().any(|role| role == "materializer")
@@ -187,7 +194,7 @@ impl Shard {
 
     /// FOLD-B0: broken groups are closed, under-replicated ones when whole ones are possible again.
     fn tend_groups(&mut self, now: Instant) -> Result<(), Refusal> {
-        let members = self.shared.members();
+        let members = self.hub.members();
         if let Some((seen, at)) = &self.upkeep.groups_seen
             && Arc::ptr_eq(seen, &members)
             && now - *at < GROUPS_EVERY
@@ -246,7 +253,7 @@ impl Shard {
             );
             return Ok(());
         };
-        let members = self.shared.members();
+        let members = self.hub.members();
         let units = Units::new(&members);
         let groups = state::groups(self.folder.snapshot()).map_err(view_failed)?;
         let usable = placing::offered(&groups, &rule, &units, &place.failed_groups);

@@ -6,8 +6,8 @@ use dfs_wire::v1::view::View as Wanted;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::time::Instant;
 
+use super::hub::Hub;
 use super::ops::Work;
-use super::shared::Shared;
 use crate::read::{self, At, Moment};
 use crate::view::Snapshot;
 
@@ -56,7 +56,7 @@ impl Seen {
     }
 }
 
-impl Shared {
+impl Hub {
     /// Waits for the state that `view` asks for; the caller bounds the wait.
     pub(crate) async fn seen(&self, view: &v1::View, deadline: Instant) -> Result<Seen, Refusal> {
         match view.view {

@@ -14,7 +14,7 @@ use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
 use crate::state::Term;
 
-pub(crate) struct Shared {
+pub(crate) struct Hub {
     pub(crate) env: Env,
     pub(crate) owner: v1::Owner,
     pub(crate) log: Arc<dyn SharedLog>,
@@ -43,7 +43,7 @@ pub(crate) struct Standing {
     pub(crate) halted: String,
 }
 
-impl Shared {
+impl Hub {
     pub(crate) fn new(
         env: Env,
         owner: v1::Owner,
@@ -53,8 +53,8 @@ impl Shared {
             mpsc::Sender<Vec<Arrival>>,
             mpsc::Sender<super::shard::Command>,
         ),
-    ) -> Shared {
-        Shared {
+    ) -> Hub {
+        Hub {
             env,
             owner,
             log,
