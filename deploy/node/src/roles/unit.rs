@@ -4,12 +4,17 @@ use crate::config::RoleName;
 use anyhow::Context;
 use dfs_env::{Disk, Env, Task};
 use dfs_log_units::{Identity, UnitConfig, UnitRole, bind, format_or_open};
-use dfs_rpc::roles::Connector;
+use dfs_rpc::roles::{Connector, LogUnit as _};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a unit is asked for the space on its disks.
+const SPACE_EVERY: Duration = Duration::from_secs(1);
 
 /// One slot: a directory with a unit in it.
 struct Slot {
@@ -31,6 +36,8 @@ pub(super) struct Units {
     owner: v1::Owner,
     slots: Vec<(u64, Slot)>,
     running: Mutex<Vec<Option<Arc<UnitRole>>>>,
+    /// What each running unit last said of its disks.
+    space: Mutex<BTreeMap<u64, v1::UnitSpace>>,
 }
 
 impl Units {
@@ -72,20 +79,44 @@ impl Units {
     async fn keep_open(&self, at: usize, env: Env) {
         let unit_id = self.slots[at].0;
         loop {
-            let refusal = match self.start(at, &env).await {
+            let why = match self.start(at, &env).await {
                 Ok(role) => {
                     self.running.lock()[at] = Some(role.clone());
                     self.shared.write().units.insert(unit_id, role.clone());
-                    let refusal = role.failed().await;
+                    let why = self.watch(unit_id, &role, &env).await;
                     self.shared.write().units.remove(&unit_id);
+                    self.space.lock().remove(&unit_id);
                     self.running.lock()[at] = None;
                     role.stop().await;
-                    refusal
+                    why
                 }
-                Err(refusal) => refusal,
+                Err(refusal) => refusal.to_string(),
             };
-            tracing::warn!(unit_id, %refusal, "the unit ended; opening it again");
+            tracing::warn!(unit_id, why, "the unit ended; opening it again");
             env.sleep(RETRY_EVERY).await;
+        }
+    }
+
+    /// Until it fails, and why.
+    async fn watch(&self, unit_id: u64, role: &UnitRole, env: &Env) -> String {
+        let asking = async {
+            loop {
+                if let Ok(status) = role.status(v1::UnitStatusRequest { unit_id }).await {
+                    let space = v1::UnitSpace {
+                        unit_id,
+                        total_bytes: status.total_bytes,
+                        available_bytes: status.available_bytes,
+                        full: status.full,
+                    };
+                    self.space.lock().insert(unit_id, space);
+                }
+                env.sleep(SPACE_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            why = role.failed() => why,
+            () = asking => unreachable!("it asks for ever"),
         }
     }
 
@@ -110,12 +141,7 @@ impl Units {
 
     /// For the keep-alive.
     pub(super) fn space(&self) -> Vec<v1::UnitSpace> {
-        self.running
-            .lock()
-            .iter()
-            .flatten()
-            .map(|role| role.space())
-            .collect()
+        self.space.lock().values().cloned().collect()
     }
 
     pub(super) async fn stop(&self) {
@@ -160,6 +186,7 @@ impl Formatted {
                 .zip(self.slots)
                 .collect(),
             running,
+            space: Mutex::default(),
         })
     }
 }
