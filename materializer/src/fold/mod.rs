@@ -1,11 +1,24 @@
 //! The fold: frames in, rows out. Total, deterministic; what it does not know halts it (FOLD-G1, FOLD-X5).
+mod effect;
+mod guards;
 mod halt;
+pub(crate) mod kinds;
+mod order;
+mod stage;
+mod time;
+
+#[cfg(test)]
+mod tests;
 
 pub use halt::Halt;
+pub(crate) use stage::{PROVISIONAL_LSN, Stage};
 
-use crate::view::{Layer, Snapshot, Stamp, View, ViewError};
+use crate::state;
+use crate::view::{Keyspace, Layer, Layered, Snapshot, Stamp, View, ViewError};
 use dfs_wire::frame::Frame;
 use dfs_wire::v1;
+use dfs_wire::v1::mutation::Kind;
+use prost::Message;
 use std::sync::Arc;
 
 /// Records of one batch: what one commit of the store is amortised over.
@@ -70,7 +83,69 @@ impl Folder {
     /// # Errors
     /// [`Halt`]: nothing of the frame is in the batch; the replica stops here and says why.
     pub fn fold(&mut self, frame: &FoldFrame) -> Result<Folded, Halt> {
-        todo!("{}", frame.first_lsn)
+        let first = frame.first_lsn;
+        let expected = self.stamp.lsn + 1;
+        if first != expected {
+            return Err(Halt::NotNext { lsn: first, expected });
+        }
+        let header = &frame.frame.header;
+        let guards = guards::decode(first, &header.guards)?;
+        let control = Layered { over: &self.layer, under: &self.base };
+        // FOLD-G3: the state right before the frame is CONTROL at exactly n − 1.
+        let void = guards::broken(&control, first, &guards)?;
+        let counted = order::counted(&control, first, header.order)?;
+        // FOLD-G1: the body of a void frame is never decoded.
+        let records = if void.is_none() { Some(decode(frame)?) } else { None };
+
+        if let Some((key, order)) = counted {
+            let row = order.encode_to_vec().into();
+            self.layer.set(Keyspace::Control, &key, Some(row));
+        }
+        if frame.log_time_us != self.stamp.log_time_us {
+            time::index(&mut self.layer, first, frame.log_time_us);
+        }
+        let mut folded = Folded {
+            first_lsn: first,
+            last_lsn: first + u64::from(header.count) - 1,
+            log_time_us: frame.log_time_us,
+            void,
+            ..Folded::default()
+        };
+        for lsn in folded.first_lsn..=folded.last_lsn {
+            let record = records.as_ref().and_then(|records| records.get((lsn - first) as usize));
+            self.apply(lsn, frame.log_time_us, record, &mut folded)?;
+        }
+        self.records += header.count as usize;
+        self.stamp = Stamp {
+            lsn: folded.last_lsn,
+            log_time_us: frame.log_time_us,
+            cut_seq: frame.cut_seq,
+            digest: self.stamp.digest,
+        };
+        Ok(folded)
+    }
+
+    /// One LSN; without a record if the frame is void.
+    fn apply(
+        &mut self,
+        lsn: u64,
+        log_time_us: u64,
+        record: Option<&v1::Record>,
+        folded: &mut Folded,
+    ) -> Result<(), ViewError> {
+        let mut stage = Stage {
+            layer: &mut self.layer,
+            under: &self.base,
+            lsn,
+            log_time_us,
+            digest: &mut self.stamp.digest,
+        };
+        if let Some(record) = record {
+            report(&stage, record, folded)?;
+            kinds::apply(&mut stage, record)?;
+        }
+        time::keep_digest(&mut stage);
+        Ok(())
     }
 
     /// Whether the batch should be committed before another frame is folded.
@@ -92,4 +167,39 @@ impl Folder {
         }
         Ok(self.base.clone())
     }
+}
+
+/// The records of a frame that takes effect. All are known before any is applied: a frame folds whole or not at all.
+fn decode(frame: &FoldFrame) -> Result<Vec<v1::Record>, Halt> {
+    let first = frame.first_lsn;
+    let undecodable = |lsn, what| Halt::Undecodable { lsn, what };
+    let bodies =
+        frame.frame.records().map_err(|error| undecodable(first, error.to_string()))?;
+    let mut records = Vec::with_capacity(bodies.len());
+    for (lsn, body) in (first..).zip(bodies) {
+        let record = v1::Record::decode(body)
+            .map_err(|error| undecodable(lsn, format!("a record: {error}")))?;
+        if record.mutations.iter().any(|mutation| mutation.kind.is_none()) {
+            return Err(Halt::Unknown { lsn, what: "a kind of mutation".to_owned() });
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Notes what the machinery has to know of a record, from the state before it.
+fn report(stage: &Stage<'_>, record: &v1::Record, folded: &mut Folded) -> Result<(), ViewError> {
+    for mutation in &record.mutations {
+        if let Some(Kind::DigestTaken(taken)) = &mutation.kind {
+            let ours = state::digest(&stage.read(), taken.lsn)?;
+            folded.digests.push((*taken, ours));
+        }
+        if mutation.kind.as_ref().is_some_and(kinds::is_control) {
+            folded.control.push((stage.lsn, mutation.clone()));
+        }
+    }
+    if let Some(done) = &record.slot {
+        folded.slots.push((stage.lsn, done.clone()));
+    }
+    Ok(())
 }

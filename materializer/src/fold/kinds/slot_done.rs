@@ -1,0 +1,31 @@
+//! `SlotDone`: the result that a retry gets (FOLD-S2, FOLD-S3, FOLD-P4).
+use crate::fold::Stage;
+use crate::state::values::SlotValue;
+use crate::state::{self, keys};
+use crate::view::{Keyspace, ViewError};
+use dfs_wire::v1;
+use dfs_wire::v1::slot_result::Outcome;
+
+pub(crate) fn apply(stage: &mut Stage<'_>, done: &v1::SlotDone) -> Result<(), ViewError> {
+    let before = state::slot(&stage.read(), done.session, done.shard, done.slot)?;
+    if before.is_some_and(|before| !replaces(done, &before)) {
+        return Ok(());
+    }
+    let value = SlotValue {
+        seq: done.seq,
+        attempt: done.attempt,
+        lsn: stage.lsn,
+        log_time_us: stage.log_time_us,
+        result: done.result.clone(),
+    };
+    let key = keys::slot(done.session, done.shard, done.slot);
+    stage.put(Keyspace::Slots, &key, Some(&value))
+}
+
+/// The larger seq wins; within one, success counts from any attempt and a refusal only from the last.
+fn replaces(done: &v1::SlotDone, before: &state::Slot) -> bool {
+    if done.seq != before.seq {
+        return done.seq > before.seq;
+    }
+    !matches!(before.result.outcome, Some(Outcome::Done(_))) && done.attempt >= before.attempt
+}

@@ -1,0 +1,33 @@
+//! The index of log time, both ways (FOLD-R4), written once for every log time; and the ring of digests (FOLD-X4).
+use super::Stage;
+use crate::state::keys::{self, letter};
+use crate::view::{Keyspace, Layer};
+use bytes::Bytes;
+
+/// LSNs whose digest is kept are multiples of this, and so many of them are kept.
+pub(crate) const DIGEST_EVERY: u64 = 4096;
+pub(crate) const DIGESTS_KEPT: u64 = 64;
+
+/// `first_lsn` is the first at this log time.
+pub(crate) fn index(layer: &mut Layer, first_lsn: u64, log_time_us: u64) {
+    let lsn_of = keys::control(letter::LSN_OF, &[log_time_us]);
+    let time_of = keys::control(letter::TIME_OF, &[first_lsn]);
+    layer.set(Keyspace::Control, &lsn_of, Some(number(first_lsn)));
+    layer.set(Keyspace::Control, &time_of, Some(number(log_time_us)));
+}
+
+/// After the record at `stage.lsn`.
+pub(crate) fn keep_digest(stage: &mut Stage<'_>) {
+    if !stage.lsn.is_multiple_of(DIGEST_EVERY) {
+        return;
+    }
+    let row = Some(number(*stage.digest));
+    stage.layer.set(Keyspace::Control, &keys::control(letter::DIGEST, &[stage.lsn]), row);
+    if let Some(oldest) = stage.lsn.checked_sub(DIGEST_EVERY * DIGESTS_KEPT) {
+        stage.layer.set(Keyspace::Control, &keys::control(letter::DIGEST, &[oldest]), None);
+    }
+}
+
+fn number(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_le_bytes())
+}

@@ -1,0 +1,114 @@
+//! CONTROL as guards, planners and machinery look at it (FOLD-G2).
+use super::keys::{self, letter};
+use super::rows::value_of;
+use super::values::{
+    CountsValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue,
+};
+use super::{Session, Slot, Term};
+use crate::view::{Keyspace, Read, ViewError};
+use dfs_wire::v1;
+use prost::Message;
+
+pub(crate) fn value<V: Message + Default>(
+    read: &dyn Read,
+    key: &[u8],
+) -> Result<Option<V>, ViewError> {
+    read.get(Keyspace::Control, key)?.map(value_of).transpose()
+}
+
+/// `None`: no term yet (genesis has not happened).
+pub fn term(read: &dyn Read, shard: u64) -> Result<Option<Term>, ViewError> {
+    let Some(term) = value::<TermValue>(read, &keys::control(letter::TERM, &[shard]))? else {
+        return Ok(None);
+    };
+    let order: OrderValue =
+        value(read, &keys::control(letter::ORDER, &[shard]))?.unwrap_or_default();
+    let frames = if order.term == term.term { order.frames } else { 0 };
+    Ok(Some(Term { lsn: term.term, owner: term.owner.unwrap_or_default(), frames }))
+}
+
+/// Node ids, rising.
+pub fn replicas(read: &dyn Read, shard: u64) -> Result<Vec<u64>, ViewError> {
+    let (from, to) = keys::all_of(letter::REPLICA, shard);
+    let rows = read.scan(Keyspace::Control, &from, &to);
+    rows.map(|row| Ok(keys::last_number(&row?.0))).collect()
+}
+
+pub(crate) fn is_replica(read: &dyn Read, shard: u64, node_id: u64) -> Result<bool, ViewError> {
+    let key = keys::control(letter::REPLICA, &[shard, node_id]);
+    Ok(read.get(Keyspace::Control, &key)?.is_some())
+}
+
+/// `None` before genesis.
+pub fn cluster(read: &dyn Read) -> Result<Option<v1::ClusterCreated>, ViewError> {
+    value(read, &[letter::CLUSTER])
+}
+
+pub fn session(read: &dyn Read, session: u64) -> Result<Option<Session>, ViewError> {
+    let found = value::<SessionValue>(read, &keys::control(letter::SESSION, &[session]))?;
+    Ok(found.map(|value| of_value(session, value)))
+}
+
+fn of_value(session: u64, value: SessionValue) -> Session {
+    Session {
+        session,
+        actor: value.actor,
+        opened_lsn: value.opened_lsn,
+        opened_log_time_us: value.opened_log_time_us,
+    }
+}
+
+/// By rising id.
+pub fn sessions(read: &dyn Read) -> Result<Vec<Session>, ViewError> {
+    let (from, to) = keys::all(letter::SESSION);
+    let rows = read.scan(Keyspace::Control, &from, &to);
+    rows.map(|row| {
+        let (key, row) = row?;
+        Ok(of_value(keys::last_number(&key), value_of(row)?))
+    })
+    .collect()
+}
+
+/// The session that a client's nonce opened.
+pub fn session_of_nonce(read: &dyn Read, client_nonce: &[u8]) -> Result<Option<u64>, ViewError> {
+    let found = value::<NonceValue>(read, &keys::nonce(client_nonce))?;
+    Ok(found.map(|value| value.session))
+}
+
+pub fn slot(
+    read: &dyn Read,
+    session: u64,
+    shard: u64,
+    slot: u32,
+) -> Result<Option<Slot>, ViewError> {
+    let Some(row) = read.get(Keyspace::Slots, &keys::slot(session, shard, slot))? else {
+        return Ok(None);
+    };
+    let SlotValue { seq, attempt, lsn, log_time_us, result } = value_of(row)?;
+    Ok(Some(Slot { seq, attempt, lsn, log_time_us, result: result.unwrap_or_default() }))
+}
+
+pub fn group(read: &dyn Read, group: u64) -> Result<Option<v1::Group>, ViewError> {
+    value(read, &keys::control(letter::GROUP, &[group]))
+}
+
+/// By rising id.
+pub fn groups(read: &dyn Read) -> Result<Vec<v1::Group>, ViewError> {
+    let (from, to) = keys::all(letter::GROUP);
+    read.scan(Keyspace::Control, &from, &to).map(|row| value_of(row?.1)).collect()
+}
+
+/// The digest in the ring (LSN ≡ 0 mod 4096, the last 64; FOLD-X4). That of the snapshot is in its stamp.
+pub fn digest(read: &dyn Read, lsn: u64) -> Result<Option<u64>, ViewError> {
+    let row = read.get(Keyspace::Control, &keys::control(letter::DIGEST, &[lsn]))?;
+    Ok(row.and_then(|row| Some(u64::from_le_bytes(*row.first_chunk()?))))
+}
+
+pub(crate) fn counts(read: &dyn Read) -> Result<CountsValue, ViewError> {
+    Ok(value(read, &[letter::COUNTS])?.unwrap_or_default())
+}
+
+/// Entries of the namespace, those below detached directories included.
+pub fn entries(read: &dyn Read) -> Result<u64, ViewError> {
+    Ok(counts(read)?.entries)
+}
