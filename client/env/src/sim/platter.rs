@@ -214,6 +214,7 @@ impl Inode {
         self.pages = pages_of(0, len)
             .map(|index| (index, Page::default()))
             .collect();
+        self.allocated_pages = self.pages.len() as u64;
     }
 
     pub(super) fn set_len(&mut self, number: u64, len: u64) {
