@@ -1,0 +1,5 @@
+//! The extents of files on units that misbehave.
+
+mod fake;
+mod loading;
+mod storing;
