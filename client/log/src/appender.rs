@@ -106,7 +106,6 @@ impl Appender {
     }
 
     /// As `append`, but gives the draft back instead of waiting.
-    #[expect(clippy::result_large_err, reason = "the draft itself comes back")]
     pub fn try_append(&self, draft: Draft) -> Result<Result<Ticket, Draft>, Refusal> {
         check(&draft)?;
         let Ok(room) = self.window.0.try_acquire_many(cost(&draft.record) as u32) else {

@@ -56,6 +56,7 @@ pub struct Committed {
 }
 
 /// What a follower is given, in order.
+#[expect(clippy::large_enum_variant, reason = "nearly all events are frames")]
 #[derive(Clone, Debug)]
 pub enum Event {
     Frame(FrameAt),

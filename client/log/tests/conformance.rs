@@ -1,4 +1,6 @@
 //! The suite of SharedLog, on the log in memory and on the cluster's client over units in memory.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use dfs_env::Env;

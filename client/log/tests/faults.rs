@@ -1,4 +1,6 @@
 //! The cluster's client when units and the sequencer fail: nothing is lost, doubled or read wrongly.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

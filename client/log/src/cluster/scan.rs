@@ -1,5 +1,5 @@
 //! What one stripe answers: a scan that goes to the next unit when one is damaged, late or away (LOG-R3).
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ const SKIPS_KEPT: usize = 1024;
 const LAG_TIME: Duration = Duration::from_millis(500);
 /// The time doubles so often: when every disk is slow, going round helps nobody.
 const LAG_DOUBLINGS: u32 = 5;
+/// Every unit must say so often that a place is damaged: what is being written just now may look so once.
+const DAMAGED_TIMES: u32 = 3;
 /// Failures in a row after which the addresses are asked for again.
 const REFRESH_AFTER: u32 = 6;
 
@@ -52,8 +54,8 @@ pub(super) struct StripeScan {
     late: Option<Later<()>>,
     turn: usize,
     failures: u32,
-    /// Units that called what comes next damaged.
-    damaged: BTreeSet<usize>,
+    /// How often units called what comes next damaged.
+    damaged: BTreeMap<usize, u32>,
 }
 
 enum State {
@@ -94,7 +96,7 @@ impl StripeScan {
             late: None,
             turn,
             failures: 0,
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
         }
     }
 
@@ -208,20 +210,25 @@ impl StripeScan {
         let units = self.stripe.units.len().max(1);
         match refusal.code() {
             Code::Trimmed => return Err(refusal),
-            Code::Corrupt | Code::Lost => drop(self.damaged.insert(self.turn % units)),
+            Code::Corrupt | Code::Lost => *self.damaged.entry(self.turn % units).or_insert(0) += 1,
             _ => {}
         }
-        if self.damaged.len() == units {
+        let believed = self
+            .damaged
+            .values()
+            .filter(|times| **times >= DAMAGED_TIMES)
+            .count();
+        if believed == units {
             return Err(self.lost(&refusal));
         }
         let stripe = self.stripe.stripe;
         tracing::debug!(%refusal, stripe, from_lsn = self.covered + 1, "the next unit is asked");
         (self.late, self.turn, self.failures) = (None, self.turn + 1, self.failures + 1);
-        if self.failures % REFRESH_AFTER == 0 {
+        if self.failures.is_multiple_of(REFRESH_AFTER) {
             self.hub.refresh();
         }
         let rounds = self.failures / units as u32;
-        self.state = if self.failures as usize % units == 0 {
+        self.state = if (self.failures as usize).is_multiple_of(units) {
             let env = self.hub.env.clone();
             State::Pausing(Box::pin(
                 async move { env.sleep(retry::pause(rounds)).await },

@@ -23,7 +23,7 @@ const REFRESH_AFTER: u32 = 4;
 
 /// Serves one unit until nothing is left to do for it.
 pub(super) async fn run(lane: Arc<Lane>, unit: usize) {
-    let mut failures = 0;
+    let mut failures = 0_u32;
     while has_work(&lane, unit).await {
         let staged = lane.with(|machine| machine.staged_idx(unit));
         if let Err(refusal) = converse(&lane, unit).await {
@@ -35,7 +35,7 @@ pub(super) async fn run(lane: Arc<Lane>, unit: usize) {
             machine.staged_idx(unit)
         });
         failures = if now > staged { 1 } else { failures + 1 };
-        if failures % REFRESH_AFTER == 0 {
+        if failures.is_multiple_of(REFRESH_AFTER) {
             lane.hub.refresh();
         }
         lane.hub.env.sleep(retry::pause(failures)).await;

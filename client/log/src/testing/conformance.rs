@@ -1,4 +1,9 @@
 //! What every shared log must do, told as stories. One rig serves all of them in turn.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a suite of tests: it panics where the contract is broken"
+)]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
