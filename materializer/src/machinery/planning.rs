@@ -384,13 +384,14 @@ impl Shard {
                     .overlay
                     .add(ticket, &planned, folded)
                     .map_err(view_failed)?;
-                let idx = cut.idx();
+                let (idx, since) = (cut.idx(), self.hub.env.now());
                 primary.in_flight.push_back(InFlight {
                     idx,
                     ticket,
                     op: id,
                     gives,
                     cut,
+                    since,
                 });
                 if let Some(op) = self.ops.get_mut(id) {
                     op.appended = true;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dfs_log::{Appender, Batch, Event, Follow, Follower};
 use dfs_wire::{Code, Refusal, v1};
@@ -31,6 +32,8 @@ pub(crate) enum Command {
         round: u64,
         next_lsn: u64,
     },
+    /// Whether the sequencer answered while this plan was stuck (FOLD-T4).
+    Probed(Ticket, bool),
     /// For a replica's digests.
     DigestLane(Option<Box<Appender>>),
     Stop,
@@ -91,6 +94,15 @@ pub(crate) struct InFlight {
     pub(crate) op: OpId,
     pub(crate) gives: Gives,
     pub(crate) cut: dfs_log::Ticket,
+    pub(crate) since: Instant,
+}
+
+impl Primary {
+    pub(crate) fn is_stuck_at(&self, ticket: Ticket) -> bool {
+        self.in_flight
+            .front()
+            .is_some_and(|first| first.ticket == ticket)
+    }
 }
 
 /// What is answered when the record has taken effect.
@@ -270,6 +282,7 @@ impl Shard {
         match command {
             Command::Lane(claim, lane) => self.take_lane(claim, lane.map(|lane| *lane)),
             Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
+            Command::Probed(ticket, answers) => self.probed(ticket, answers),
             Command::DigestLane(lane) => self.take_digest_lane(lane),
             Command::Stop => {
                 self.stopping = true;
@@ -480,6 +493,7 @@ impl Shard {
             // Another came first: ours, if any, will be void.
             Office::Candidate(..) | Office::Replica => {}
         }
+        self.hub.stepped_down.store(false, Ordering::Relaxed);
         self.stand();
         Ok(())
     }

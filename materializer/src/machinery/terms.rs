@@ -1,16 +1,18 @@
 //! Who owns the shard: when this node campaigns (FOLD-T0…T4), and what it needs for that.
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_log::{Appender, Draft};
 use dfs_wire::{Refusal, v1};
+use tokio::time::Instant;
 
 use super::config::SHARD;
 use super::hub::Hub;
 use super::open::view_failed;
 use super::shard::{Command, Office, Shard};
-use crate::plan::control;
+use crate::plan::{Ticket, control};
 use crate::state::{self, Term};
 
 /// FOLD-T3: so far behind the end a candidate may be.
@@ -19,6 +21,10 @@ const BEHIND_MAX: u64 = 1000;
 const RANK_WAIT: Duration = Duration::from_millis(100);
 /// What a restarted owner gets to fold and to campaign again.
 const ITSELF_WAIT: Duration = Duration::from_secs(1);
+/// FOLD-T4: how long a record may be on its way while the sequencer answers.
+const UNFOLDED_MAX: Duration = Duration::from_secs(2);
+/// An answer that takes longer is none.
+const PROBE_MAX: Duration = Duration::from_millis(500);
 /// After a failed attempt to get a lane.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -91,6 +97,16 @@ fn turn_after(owner: &v1::Owner, members: &v1::Members) -> Option<Turn> {
     (member.incarnation != owner.incarnation).then_some(Turn::AfterItself)
 }
 
+/// FOLD-T4: somebody else could take over.
+pub(crate) fn has_heir(owner: &v1::Owner, replicas: &[u64], members: &v1::Members) -> bool {
+    members.members.iter().any(|member| {
+        member.node_id != owner.node_id
+            && !member.gone
+            && !member.stepped_down.contains(&SHARD)
+            && replicas.contains(&member.node_id)
+    })
+}
+
 /// Waits its turn and opens a lane for the term to be (FOLD-T2: one lane per term). Beside the loop.
 pub(crate) async fn prepare(hub: Arc<Hub>, claim: Claim, rank: u32) {
     let outcome = lane_for(&hub, claim, rank).await;
@@ -100,6 +116,15 @@ pub(crate) async fn prepare(hub: Arc<Hub>, claim: Claim, rank: u32) {
     }
     let told = Command::Lane(claim, outcome.ok().map(Box::new));
     let _ = hub.commands.send(told).await; // the loop ended
+}
+
+async fn probe(hub: Arc<Hub>, ticket: Ticket) {
+    let answers = hub
+        .env
+        .timeout(PROBE_MAX, hub.end())
+        .await
+        .is_ok_and(|end| end.is_ok());
+    let _ = hub.commands.send(Command::Probed(ticket, answers)).await; // the loop ended
 }
 
 async fn lane_for(hub: &Hub, claim: Claim, rank: u32) -> Result<Appender, Refusal> {
@@ -138,7 +163,7 @@ impl Shard {
 
     /// FOLD-T3: asked again at every turn, while this node is a replica.
     pub(crate) fn consider_claim(&mut self) -> Result<(), Refusal> {
-        if self.upkeep.claiming || self.is_stopping() {
+        if self.upkeep.claiming || self.is_stopping() || self.leaves_it_to_another()? {
             return Ok(());
         }
         let claim = self.claim()?;
@@ -146,6 +171,59 @@ impl Shard {
             self.upkeep.claiming = true;
             let task = prepare(self.hub.clone(), claim, self.genesis.rank);
             self.hub.env.spawn("campaign", task);
+        }
+        Ok(())
+    }
+
+    fn has_heir(&self) -> Result<bool, Refusal> {
+        let replicas = state::replicas(self.folder.snapshot(), SHARD).map_err(view_failed)?;
+        Ok(has_heir(&self.hub.owner, &replicas, &self.hub.members()))
+    }
+
+    /// FOLD-T4: after a step-down, as long as there is another who can.
+    fn leaves_it_to_another(&self) -> Result<bool, Refusal> {
+        let stepped_down = self.hub.stepped_down.load(Ordering::Relaxed);
+        if !stepped_down || self.has_heir()? {
+            return Ok(stepped_down);
+        }
+        self.hub.stepped_down.store(false, Ordering::Relaxed);
+        Ok(false)
+    }
+
+    /// FOLD-T4: is the sequencer there, while nothing of ours is cut or folded? A full disk is another matter.
+    pub(crate) fn suspect_own_lane(&mut self, now: Instant) -> Result<(), Refusal> {
+        let Office::Primary(primary) = &self.office else {
+            return Ok(());
+        };
+        let Some(first) = primary.in_flight.front() else {
+            return Ok(());
+        };
+        let stuck = now.saturating_duration_since(first.since) > UNFOLDED_MAX;
+        if !stuck || self.upkeep.probing || !primary.appender.room().is_enough() {
+            return Ok(());
+        }
+        let ticket = first.ticket;
+        if self.has_heir()? {
+            self.upkeep.probing = true;
+            self.hub.env.spawn("probe", probe(self.hub.clone(), ticket));
+        }
+        Ok(())
+    }
+
+    /// The sequencer answered, or did not, while the plan of this ticket was stuck.
+    pub(crate) fn probed(&mut self, ticket: Ticket, answers: bool) -> Result<(), Refusal> {
+        self.upkeep.probing = false;
+        let office = std::mem::replace(&mut self.office, Office::Replica);
+        match office {
+            Office::Primary(primary) if answers && primary.is_stuck_at(ticket) => {
+                tracing::warn!(
+                    term = primary.term,
+                    "step down: records are not cut or folded"
+                );
+                self.hub.stepped_down.store(true, Ordering::Relaxed);
+                self.leave_office(*primary);
+            }
+            office => self.office = office,
         }
         Ok(())
     }

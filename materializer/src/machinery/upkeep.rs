@@ -28,6 +28,7 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 /// What is on its way, so that it is not begun twice; and since when things are as they are.
 pub(crate) struct Upkeep {
     pub(crate) claiming: bool,
+    pub(crate) probing: bool,
     /// The plan of a group that is about to be open.
     pub(crate) opening: Option<Ticket>,
     adding_replica: bool,
@@ -43,6 +44,7 @@ impl Upkeep {
     pub(crate) fn new(now: Instant) -> Upkeep {
         Upkeep {
             claiming: false,
+            probing: false,
             opening: None,
             adding_replica: false,
             closing: Vec::new(),
@@ -70,8 +72,10 @@ impl Upkeep {
 
     /// The term is over.
     pub(crate) fn leave(&mut self) {
+        let (claiming, probing) = (self.claiming, self.probing);
         *self = Upkeep {
-            claiming: self.claiming,
+            claiming,
+            probing,
             ..Upkeep::new(self.last_turn)
         };
     }
@@ -99,6 +103,7 @@ impl Shard {
             Office::Candidate(..) => {}
             Office::Primary(_) if self.is_stopping() => {}
             Office::Primary(_) => {
+                self.suspect_own_lane(now)?;
                 self.tend_sessions(now, stalled);
                 self.tend_replicas()?;
                 self.tend_groups(now)?;

@@ -4,6 +4,7 @@ mod past;
 mod replicas;
 mod retries;
 mod sessions;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
