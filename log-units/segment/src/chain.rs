@@ -23,7 +23,6 @@ pub(crate) fn chain_below(newest: &SegmentHeader, others: &[SegmentHeader]) -> C
             other.number.get() <= wanted && other.base.get() < below && other.limit() > kept_from
         });
         let Some((index, found)) = candidates.max_by_key(|(_, other)| other.number.get()) else {
-            chain.missing.push(kept_from..below);
             break;
         };
         if found.number.get() != wanted && found.limit() < below {
@@ -31,6 +30,9 @@ pub(crate) fn chain_below(newest: &SegmentHeader, others: &[SegmentHeader]) -> C
         }
         chain.members.push(index);
         (wanted, below) = (found.previous.get(), found.base.get());
+    }
+    if below > kept_from {
+        chain.missing.push(kept_from..below);
     }
     chain.members.reverse();
     chain.missing.reverse();
@@ -45,7 +47,7 @@ pub(crate) fn chain_below(newest: &SegmentHeader, others: &[SegmentHeader]) -> C
 mod tests {
     use zerocopy::FromZeros;
 
-    use super::*;
+    use super::{Range, SegmentHeader, chain_below};
     use crate::layout::DATA_AT;
 
     fn segment(number: u64, base: u64, previous: u64, kept_from: u64) -> SegmentHeader {

@@ -68,7 +68,7 @@ pub(crate) fn judge(base: u64, survey: &Survey) -> Verdict {
     reason = "one damaged range is the usual case"
 )]
 mod tests {
-    use super::*;
+    use super::{Range, Survey, Verdict, is_complete, judge};
 
     fn survey(bad: &[Range<u64>], end: u64, mark: u64) -> Survey {
         Survey {

@@ -35,6 +35,8 @@ pub(crate) const FLAG_FOOTER: u16 = 1;
 
 /// Entry kind: `OldEnds`.
 pub(crate) const KIND_OLD_ENDS: u8 = 255;
+/// Its length: a page, so that the end record and the mark after it do not lie in one sector.
+pub(crate) const OLD_ENDS_BYTES: usize = 4096;
 /// Entry kind: rows of `IndexRow`, in a footer.
 pub(crate) const KIND_INDEX: u8 = 254;
 
@@ -98,7 +100,7 @@ pub(crate) struct EntryHeader {
     pub(crate) reserved: [u8; 7],
 }
 
-/// The body of `KIND_OLD_ENDS`: what segment `completes` begins with is complete, and whatever
+/// The front of a `KIND_OLD_ENDS` entry (zeros follow): what segment `completes` begins with is complete, and whatever
 /// segment `old` holds at or above `ends_at` is void.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

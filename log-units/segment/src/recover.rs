@@ -1,9 +1,10 @@
 //! Open: find the stream, judge its end, write again what lies above the mark, clean up.
 
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dfs_env::{Disk, Env};
 use parking_lot::RwLock;
 use zerocopy::{FromZeros, IntoBytes};
@@ -12,8 +13,8 @@ use crate::chain::{Chain, chain_below};
 use crate::file::{FindError, Found, Live, Spare, find, front_pages, make, name_of};
 use crate::judge::{Survey, Verdict, is_complete, judge};
 use crate::layout::{
-    BATCH_ALIGN, BATCH_HEADER_BYTES, BatchHeader, DATA_AT, FLAG_REWRITE, KIND_OLD_ENDS, OldEnds,
-    SegmentHeader, UnknownVersion,
+    BATCH_ALIGN, BATCH_HEADER_BYTES, BatchHeader, DATA_AT, FLAG_REWRITE, KIND_OLD_ENDS,
+    OLD_ENDS_BYTES, OldEnds, SegmentHeader, UnknownVersion,
 };
 use crate::reader::{Reader, Stream};
 use crate::stage::Batch;
@@ -86,6 +87,9 @@ pub async fn open(
     let highest = live.first().map_or(0, |live| live.header.number.get());
     let old = OldStream::of(live, &options).await?;
     let plan = Plan::new(&old, highest + 1, env.random_u64() as u32);
+    if !blank.is_empty() {
+        disk.sync_dir().await?; // whoever made them may have ended before their names were durable
+    }
     let spare = match take_blank(&mut blank, plan.bytes_needed(), options.segment_bytes_max) {
         Some(spare) => spare,
         None => {
@@ -144,22 +148,29 @@ struct OldStream {
     newest: Option<(Live, Verdict)>,
     /// Unfinished rewrites, and what was discarded or released before.
     garbage: Vec<Live>,
-    missing: Vec<std::ops::Range<u64>>,
+    missing: Vec<Range<u64>>,
+    /// The highest base of an unfinished rewrite: as true a mark as the one it was taken from.
+    mark: u64,
+    kept_from: u64,
 }
 
 impl OldStream {
     /// Sorts out the files of a stream, given by number, highest first.
     async fn of(live: Vec<Live>, options: &Options) -> Result<OldStream, OpenError> {
         let (mut newest, mut garbage, mut others) = (None, Vec::new(), Vec::new());
+        let (mut mark, mut kept_from) = (0, 0);
         for live in live {
             if newest.is_some() {
                 others.push(live);
                 continue;
             }
-            let survey = read_survey(&live, options).await?;
+            let mut survey = read_survey(&live, options).await?;
+            kept_from = kept_from.max(live.header.kept_from.get());
             if live.header.is_rewrite() && !completed(&live, &survey, options) {
+                mark = mark.max(live.header.base.get());
                 garbage.push(live);
             } else {
+                survey.mark = survey.mark.max(mark);
                 let verdict = judge(live.header.base.get(), &survey);
                 newest = Some((live, verdict));
             }
@@ -168,7 +179,11 @@ impl OldStream {
         let chain = newest
             .as_ref()
             .map(|(live, _)| chain_below(&live.header, &headers));
-        let Chain { members, missing } = chain.unwrap_or_default();
+        let all_missing = || Chain {
+            missing: missing_below(mark, kept_from),
+            ..Chain::default()
+        };
+        let Chain { members, missing } = chain.unwrap_or_else(all_missing);
         let mut others: Vec<Option<Live>> = others.into_iter().map(Some).collect();
         let closed = members
             .into_iter()
@@ -180,13 +195,9 @@ impl OldStream {
             newest,
             garbage,
             missing,
+            mark,
+            kept_from,
         })
-    }
-
-    fn kept_from(&self) -> u64 {
-        self.newest
-            .as_ref()
-            .map_or(0, |(live, _)| live.header.kept_from.get())
     }
 
     /// The segment that keeps what lies directly below the fresh one.
@@ -198,6 +209,14 @@ impl OldStream {
             }
             Some((live, _)) => live.header.previous.get(),
         }
+    }
+}
+
+fn missing_below(mark: u64, kept_from: u64) -> Vec<Range<u64>> {
+    if kept_from < mark {
+        vec![kept_from..mark]
+    } else {
+        Vec::new()
     }
 }
 
@@ -228,24 +247,24 @@ struct Plan {
 impl Plan {
     fn new(old: &OldStream, number: u64, salt: u32) -> Plan {
         let verdict = old.newest.as_ref().map(|(_, verdict)| verdict);
-        let base = verdict.map_or(0, |verdict| verdict.keep_below);
+        let base = verdict.map_or(old.mark, |verdict| verdict.keep_below);
         let mut header = SegmentHeader::new_zeroed();
         header.flags = FLAG_REWRITE.into();
         header.salt = salt.into();
         header.number = number.into();
         header.base = base.into();
         header.previous = old.previous().into();
-        header.kept_from = old.kept_from().into();
+        header.kept_from = old.kept_from.into();
         Plan {
             header,
-            rewrite_to: verdict.map_or(0, |verdict| verdict.rewrite_to),
+            rewrite_to: verdict.map_or(base, |verdict| verdict.rewrite_to),
         }
     }
 
     /// Room for what is written again, the end record, the mark, and as much once more.
     fn bytes_needed(&self) -> u64 {
         let again = self.rewrite_to - self.header.base.get();
-        (DATA_AT + 2 * again + 4096).next_multiple_of(4096)
+        (DATA_AT + 2 * again + 16384).next_multiple_of(4096)
     }
 }
 
@@ -334,7 +353,9 @@ impl Fresh {
             ends_at,
         };
         let mut batch = Batch::new(self.at);
-        batch.push(KIND_OLD_ENDS, Bytes::copy_from_slice(ends.as_bytes()));
+        let mut bytes = BytesMut::zeroed(OLD_ENDS_BYTES);
+        bytes[..size_of::<OldEnds>()].copy_from_slice(ends.as_bytes());
+        batch.push(KIND_OLD_ENDS, bytes.freeze());
         self.waiting.extend(batch.seal(header, header.base.get()));
         self.at = batch.end();
     }
@@ -366,7 +387,7 @@ impl Fresh {
             corrupt: damaged
                 .map(|range| Position(range.start)..Position(range.end))
                 .collect(),
-            start: Position(old.kept_from()),
+            start: Position(old.kept_from),
             end: Position(self.end),
         }
     }
@@ -385,6 +406,7 @@ async fn clean_up(
         newest,
         mut garbage,
         missing,
+        ..
     } = old;
     let kept_from = fresh.live.header.kept_from.get();
     if let Some((mut newest, verdict)) = newest {

@@ -213,8 +213,8 @@ pub(crate) fn entries(header: &BatchHeader, body: &Bytes) -> Vec<(u64, u8, Bytes
 /// True if the batch holds the end record that completes its own segment.
 fn completes(header: &BatchHeader, body: &Bytes) -> bool {
     entries(header, body).iter().any(|(_, kind, bytes)| {
-        let ends = OldEnds::read_from_bytes(bytes);
-        *kind == KIND_OLD_ENDS && ends.is_ok_and(|ends| ends.completes == header.segment)
+        let ends = OldEnds::read_from_prefix(bytes);
+        *kind == KIND_OLD_ENDS && ends.is_ok_and(|(ends, _)| ends.completes == header.segment)
     })
 }
 
