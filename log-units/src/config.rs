@@ -27,6 +27,9 @@ pub struct UnitConfig {
     pub extents: Arc<dyn Disk>,
     /// Bytes of frames kept in memory.
     pub cache_bytes: usize,
+    /// The log's first segment, and the size up to which each next one doubles (LOG.md §7).
+    pub segment_bytes_min: u64,
+    pub segment_bytes_max: u64,
     /// At most so large, unless it holds a single extent.
     pub extent_file_bytes: u64,
     /// A defect on purpose: the judge in the tests has to catch it.
@@ -52,6 +55,8 @@ impl UnitConfig {
             log,
             extents,
             cache_bytes: CACHE_BYTES,
+            segment_bytes_min: 8 << 20,
+            segment_bytes_max: 256 << 20,
             extent_file_bytes: EXTENT_FILE_BYTES,
             #[cfg(test)]
             reports_before_sync: false,

@@ -25,6 +25,8 @@ mod failure;
 mod identity;
 mod log;
 mod service;
+#[cfg(test)]
+mod tests;
 mod unit;
 
 pub use config::UnitConfig;

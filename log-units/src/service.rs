@@ -1,6 +1,5 @@
 //! The unit as a role: starts its parts, answers calls, stops in order.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,13 +17,10 @@ use crate::extents::store::Extents;
 use crate::failure::Failure;
 use crate::log::append::append;
 use crate::log::conversation::Conversation;
-use crate::log::entries::{self, Entry};
 use crate::log::owner::{Order, Owner, QUEUE_MAX};
 use crate::log::scan::scan;
 use crate::log::shared::Shared;
-use crate::log::stream::LogStream;
-use crate::unit::note::Note;
-use crate::unit::state::Unit;
+use crate::log::stream::open_log;
 
 /// An orderly stop takes at most so long; then it is as after a crash, which is always safe.
 const STOP_WAIT: Duration = Duration::from_secs(4);
@@ -52,17 +48,19 @@ impl UnitRole {
     ) -> Result<Arc<UnitRole>, Refusal> {
         let env = env.group(format!("unit-{}", config.unit_id));
         let failure = Failure::new();
-        let unreadable = |e: io::Error| {
-            let what = format!("start unit {}", config.unit_id);
-            Refusal::new(Code::State, what, e.to_string())
-        };
-        let (stream, state) = open_log(&env, &config).await.map_err(unreadable)?;
+        let what = format!("start unit {}", config.unit_id);
+        let (opened, state) = open_log(&env, &config)
+            .await
+            .map_err(|e| Refusal::new(Code::State, what.clone(), e.to_string()))?;
         let (disk, file_bytes) = (config.extents.clone(), config.extent_file_bytes);
         let extents = Extents::open(&env, disk, file_bytes, failure.clone()).await;
-        let extents = extents.map_err(unreadable)?;
-        let shared = Arc::new(Shared::new(config, state, Arc::new(stream), failure));
+        let extents = extents.map_err(|e| Refusal::new(Code::State, what, e.to_string()))?;
+        let shared = Arc::new(Shared::new(config, state, opened.reader, failure));
         let (queue, orders) = mpsc::channel(QUEUE_MAX);
-        env.spawn("log", Owner::new(env.clone(), shared.clone()).run(orders));
+        env.spawn(
+            "log",
+            Owner::new(env.clone(), shared.clone(), opened.writer).run(orders),
+        );
         let conversation = Conversation {
             env: env.clone(),
             shared: shared.clone(),
@@ -101,37 +99,6 @@ impl UnitRole {
         }
         self.env.crash();
     }
-}
-
-/// LOG §6 "Unit restarts": everything the stream holds, in its order.
-async fn open_log(env: &Env, config: &UnitConfig) -> io::Result<(LogStream, Unit)> {
-    let mut state = Unit::new(config.unit_id, config.cluster_id.to_vec());
-    let mut wrong = None;
-    let found = |position: u64, body| {
-        if let Err(e) = recover(&mut state, position, body) {
-            wrong.get_or_insert(e);
-        }
-    };
-    let stream = LogStream::open(env, config.log.clone(), found).await?;
-    if let Some(e) = wrong {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, e));
-    }
-    state.recovered();
-    Ok((stream, state))
-}
-
-fn recover(state: &mut Unit, position: u64, body: bytes::Bytes) -> Result<(), entries::EntryError> {
-    let (total, mut rest) = (body.len(), body);
-    while !rest.is_empty() {
-        let at = position + (total - rest.len()) as u64;
-        let (header, entry) = entries::decode(&mut rest)?;
-        match entry {
-            Entry::Frame(frame) => state.recover_frame(&frame, at + header as u64),
-            Entry::Note(Note::Lane(lane)) => state.recover_lane(lane),
-            Entry::Note(Note::Stamp(stamp)) => state.recover_stamp(&stamp),
-        }
-    }
-    Ok(())
 }
 
 /// Several units may answer at one address.
@@ -200,7 +167,7 @@ impl LogUnit for UnitRole {
         Ok(v1::UnitStatusAnswer {
             unit_id: config.unit_id,
             nonce: config.nonce.clone(),
-            log_bytes: self.shared.stream.bytes(),
+            log_bytes: self.shared.log_bytes(),
             extent_bytes,
             extents,
             fsyncs: log_syncs + self.extents.syncs.load(Ordering::Relaxed),

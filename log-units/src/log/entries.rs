@@ -1,31 +1,17 @@
 //! The layout of what a unit writes into its log stream, little-endian; FORMAT.md says the same in words.
 //!
-//! A batch of the stream is a row of entries: [`EntryHeader`], then so many bytes: a frame as it was
-//! sent, a stamp, or a lane.
+//! The kind of an entry of the stream says which it is: a frame as it was sent, a stamp, or a lane.
 
 use bytes::{Bytes, BytesMut};
 use dfs_wire::frame::{Frame, FrameError};
-use zerocopy::little_endian::{U16, U32, U64, U128};
+use zerocopy::little_endian::{U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
 
-pub(crate) const VERSION: u8 = 1;
 pub(crate) const KIND_FRAME: u8 = 1;
 pub(crate) const KIND_STAMP: u8 = 2;
 pub(crate) const KIND_LANE: u8 = 3;
-
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
-#[repr(C)]
-pub(crate) struct EntryHeader {
-    pub(crate) kind: u8,
-    pub(crate) version: u8,
-    pub(crate) reserved: U16,
-    /// Of what follows.
-    pub(crate) length: U32,
-}
-pub(crate) const ENTRY_HEADER_BYTES: usize = 8;
-const _: () = assert!(size_of::<EntryHeader>() == ENTRY_HEADER_BYTES);
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
@@ -73,37 +59,18 @@ pub(crate) enum Entry {
 pub(crate) enum EntryError {
     #[error("an entry of the log stream is cut short")]
     Short,
-    #[error("entry kind {kind}, version {version} of the log stream is unknown to this build")]
-    Unknown { kind: u8, version: u8 },
+    #[error("entry kind {0} of the log stream is unknown to this build")]
+    Unknown(u8),
     #[error("a stored frame does not parse: {0}")]
     Frame(#[from] FrameError),
 }
 
-pub(crate) fn frame_header(frame: &Bytes) -> Bytes {
-    header(KIND_FRAME, frame.len())
-}
-
-fn header(kind: u8, length: usize) -> Bytes {
-    let (reserved, length) = (U16::ZERO, U32::new(length as u32));
-    let header = EntryHeader {
-        kind,
-        version: VERSION,
-        reserved,
-        length,
-    };
-    Bytes::copy_from_slice(header.as_bytes())
-}
-
-/// A note as a whole entry.
-pub(crate) fn encode_note(note: &Note) -> Bytes {
-    let (kind, payload) = match note {
-        Note::Stamp(stamp) => (KIND_STAMP, encode_stamp(stamp)),
-        Note::Lane(lane) => (KIND_LANE, encode_lane(lane)),
-    };
-    let mut entry = BytesMut::with_capacity(ENTRY_HEADER_BYTES + payload.len());
-    entry.extend_from_slice(&header(kind, payload.len()));
-    entry.extend_from_slice(&payload);
-    entry.freeze()
+/// A note as an entry: its kind and its bytes.
+pub(crate) fn encode_note(note: &Note) -> (u8, Bytes) {
+    match note {
+        Note::Stamp(stamp) => (KIND_STAMP, encode_stamp(stamp).freeze()),
+        Note::Lane(lane) => (KIND_LANE, encode_lane(lane).freeze()),
+    }
 }
 
 fn encode_stamp(stamp: &Stamp) -> BytesMut {
@@ -140,21 +107,13 @@ fn encode_lane(note: &LaneNote) -> BytesMut {
     BytesMut::from(entry.as_bytes())
 }
 
-/// Takes the first entry off `rest`: where its payload begins in it, and what it is.
-pub(crate) fn decode(rest: &mut Bytes) -> Result<(usize, Entry), EntryError> {
-    let (header, _) = EntryHeader::read_from_prefix(rest).map_err(|_| EntryError::Short)?;
-    let end = ENTRY_HEADER_BYTES + header.length.get() as usize;
-    if rest.len() < end {
-        return Err(EntryError::Short);
-    }
-    let payload = rest.split_to(end).slice(ENTRY_HEADER_BYTES..);
-    let entry = match (header.kind, header.version) {
-        (KIND_FRAME, VERSION) => Entry::Frame(Frame::parse(payload)?),
-        (KIND_STAMP, VERSION) => Entry::Note(Note::Stamp(decode_stamp(&payload)?)),
-        (KIND_LANE, VERSION) => Entry::Note(Note::Lane(decode_lane(&payload)?)),
-        (kind, version) => return Err(EntryError::Unknown { kind, version }),
-    };
-    Ok((ENTRY_HEADER_BYTES, entry))
+pub(crate) fn decode(kind: u8, bytes: Bytes) -> Result<Entry, EntryError> {
+    Ok(match kind {
+        KIND_FRAME => Entry::Frame(Frame::parse(bytes)?),
+        KIND_STAMP => Entry::Note(Note::Stamp(decode_stamp(&bytes)?)),
+        KIND_LANE => Entry::Note(Note::Lane(decode_lane(&bytes)?)),
+        unknown => return Err(EntryError::Unknown(unknown)),
+    })
 }
 
 fn decode_stamp(payload: &[u8]) -> Result<Stamp, EntryError> {
@@ -229,30 +188,21 @@ mod tests {
             ..Default::default()
         };
         let frame = draft.freeze(3, 5, 77);
-        let mut batch = BytesMut::new();
-        batch.extend_from_slice(&encode_note(&lane));
-        batch.extend_from_slice(&frame_header(frame.bytes()));
-        batch.extend_from_slice(frame.bytes());
-        batch.extend_from_slice(&encode_note(&stamp));
-        let mut rest = batch.freeze();
-        let mut entry = || decode(&mut rest).unwrap().1;
-        assert!(matches!(entry(), Entry::Note(note) if note == lane));
-        assert!(matches!(entry(), Entry::Frame(found) if found.bytes() == frame.bytes()));
-        assert!(matches!(entry(), Entry::Note(note) if note == stamp));
-        assert!(rest.is_empty());
+        let frame_entry = decode(KIND_FRAME, frame.bytes().clone()).unwrap();
+        assert!(matches!(frame_entry, Entry::Frame(found) if found.bytes() == frame.bytes()));
+        for note in [stamp, lane] {
+            let (kind, bytes) = encode_note(&note);
+            assert!(matches!(decode(kind, bytes).unwrap(), Entry::Note(found) if found == note));
+        }
     }
 
     #[test]
     fn what_is_not_an_entry_is_refused() {
-        let mut short = Bytes::from_static(&[KIND_LANE, VERSION, 0, 0, 9, 0, 0, 0]);
-        assert!(matches!(decode(&mut short), Err(EntryError::Short)));
-        let mut unknown = Bytes::from_static(&[9, 1, 0, 0, 0, 0, 0, 0]);
+        let short = Bytes::from_static(&[1, 2, 3]);
         assert!(matches!(
-            decode(&mut unknown),
-            Err(EntryError::Unknown {
-                kind: 9,
-                version: 1
-            })
+            decode(KIND_LANE, short.clone()),
+            Err(EntryError::Short)
         ));
+        assert!(matches!(decode(9, short), Err(EntryError::Unknown(9))));
     }
 }

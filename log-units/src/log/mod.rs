@@ -1,6 +1,7 @@
 //! The log of a unit: the machinery around the rules in `unit/`.
 //!
-//! - `owner.rs`: the one task that writes (LOG-U2); `stream.rs`: where it writes to
+//! - `owner.rs`: the one task that changes the log (LOG-U2); `round.rs`: what one sync covers
+//! - `stream.rs`: what is found at open
 //! - `entries.rs`: how frames and notes lie there (FORMAT.md)
 //! - `append.rs`, `board.rs`: frames in, credits back; `scan.rs`, `cache.rs`: frames out
 //! - `conversation.rs`: with the sequencer
@@ -11,6 +12,7 @@ pub(crate) mod cache;
 pub(crate) mod conversation;
 pub(crate) mod entries;
 pub(crate) mod owner;
+pub(crate) mod round;
 pub(crate) mod scan;
 pub(crate) mod shared;
 pub(crate) mod stream;

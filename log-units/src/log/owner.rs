@@ -4,39 +4,27 @@
 //! it goes into the next round.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Env;
+use dfs_segment::Writer;
 use dfs_wire::frame::Frame;
 use dfs_wire::v1::unit_order::Order as Told;
 use dfs_wire::{Code, Refusal, v1};
 use futures::future::OptionFuture;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::log::board::Board;
-use crate::log::entries::{encode_note, frame_header};
+use crate::log::round::{Round, Rounds, StagedFrame, Writing};
 use crate::log::shared::Shared;
-use crate::log::stream::{AppendFailed, Batch, Written};
 use crate::unit::lane::Staged;
 use crate::unit::note::Note;
 use crate::unit::recover::synced_stamp;
 
 /// Messages that may wait for the owner: it takes them in microseconds, also while it writes.
 pub(crate) const QUEUE_MAX: usize = 256;
-/// One round of writing: long enough that the sync dominates, short enough that it is soon over.
-const ROUND_BYTES_MAX: usize = 8 << 20;
-/// LOG-U6: stamps wait at most so long for frames to be synced with.
-const STAMP_IDLE: Duration = Duration::from_secs(1);
-/// More stamps than this do not wait: they are held in memory.
-const NOTES_MAX: usize = 1024;
-/// How often the disk's room is looked at: between two looks less than the headroom is written.
-const ROOM_LOOK: Duration = Duration::from_millis(500);
-const ROOM_LOOK_BYTES: u64 = 16 << 20;
 /// What an appender may have in flight beyond staged; four full messages of frames would overrun it.
 const WINDOW_BYTES: u64 = 8 << 20;
 
@@ -63,47 +51,25 @@ pub(crate) struct Append {
     pub(crate) room: OwnedSemaphorePermit,
 }
 
-struct StagedFrame {
-    frame: Arc<Frame>,
-    _room: Arc<OwnedSemaphorePermit>,
-}
-
-/// What one round covers, to be reported when it is synced.
-struct Round {
-    frames: Vec<StagedFrame>,
-    notes: Vec<Note>,
-}
-
-type Writing = Pin<Box<dyn Future<Output = (Round, Result<Written, AppendFailed>)> + Send>>;
-
 pub(crate) struct Owner {
     env: Env,
     shared: Arc<Shared>,
     staged: VecDeque<StagedFrame>,
-    /// Stamps and lanes that a full disk has turned away once.
-    unwritten_notes: Vec<Note>,
+    rounds: Rounds,
     /// Who appends to each lane; kept while its stream lives.
     boards: BTreeMap<u64, Weak<Board>>,
-    notes_since: Option<Instant>,
-    room_seen: Instant,
-    bytes_since_room: u64,
-    /// No write before this: the disk was full.
-    pause_until: Option<Instant>,
 }
 
 impl Owner {
-    pub(crate) fn new(env: Env, shared: Arc<Shared>) -> Owner {
-        let room_seen = env.now();
+    pub(crate) fn new(env: Env, shared: Arc<Shared>, writer: Writer) -> Owner {
+        let rounds = Rounds::new(env.clone(), shared.clone(), writer);
+        let (staged, boards) = (VecDeque::new(), BTreeMap::new());
         Owner {
             env,
             shared,
-            staged: VecDeque::new(),
-            unwritten_notes: Vec::new(),
-            boards: BTreeMap::new(),
-            notes_since: None,
-            room_seen,
-            bytes_since_room: u64::MAX,
-            pause_until: None,
+            staged,
+            rounds,
+            boards,
         }
     }
 
@@ -120,56 +86,76 @@ impl Owner {
         let mut stopped: Option<oneshot::Sender<()>> = None;
         loop {
             if writing.is_none() {
-                self.look_at_room().await?;
-                writing = self.begin_round(stopped.is_some());
+                writing = self.begin_round(stopped.is_some()).await?;
             }
             if writing.is_none()
                 && let Some(reply) = stopped.take()
             {
-                self.shared
-                    .stream
-                    .mark()
-                    .await
-                    .map_err(|e| format!("stop the log: {e}"))?;
-                let _ = reply.send(());
+                self.rounds.mark(true).await?;
+                let _ = reply.send(()); // whoever stops us may have given up waiting
                 return Ok(());
             }
-            let wake = self.next_wake(writing.is_some());
+            let wake = self.rounds.next_wake();
             tokio::select! {
                 biased;
-                Some((round, written)) = OptionFuture::from(writing.as_mut()) => {
+                Some(ended) = OptionFuture::from(writing.as_mut()) => {
                     writing = None;
-                    self.after_round(round, written).await?;
+                    if let Some(round) = self.rounds.end(ended)? {
+                        self.place(&round);
+                        self.report(&round);
+                    }
                 }
                 order = queue.recv(), if stopped.is_none() => match order {
-                    Some(Order::Append(append)) => self.append(append),
-                    Some(Order::Told(orders, reply)) => {
-                        let _ = reply.send(self.told(&orders)); // the conversation may have ended
-                    }
-                    Some(Order::Damaged { lane, first_idx, end_idx }) => {
-                        self.shared.state.lock().forget(lane, first_idx..end_idx);
-                    }
                     Some(Order::Stop(reply)) => stopped = Some(reply),
+                    Some(order) => self.carry_out(order),
                     None => return Ok(()),
                 },
-                () = self.env.sleep(wake) => {}
+                () = self.env.sleep(wake) => self.rounds.mark(false).await?,
             }
         }
     }
 
-    /// When to look again although nobody asks: stamps that waited long enough, or a full disk.
-    fn next_wake(&self, writing: bool) -> Duration {
-        let now = self.env.now();
-        let stamps = self
-            .notes_since
-            .filter(|_| !writing)
-            .map(|since| since + STAMP_IDLE);
-        let full = self.shared.state.lock().is_full() || self.pause_until.is_some();
-        let room = full.then(|| now.max(self.room_seen) + ROOM_LOOK);
-        let wake = stamps.into_iter().chain(room).min();
-        wake.map_or(Duration::from_secs(3600), |at| {
-            at.saturating_duration_since(now)
-        })
+    async fn begin_round(&mut self, stopping: bool) -> Result<Option<Writing>, String> {
+        if let Some(full) = self.rounds.look_at_room().await? {
+            self.set_full(full);
+        }
+        if stopping && self.rounds.is_turned_away() {
+            return Ok(None); // never reported; it does not keep the role from stopping
+        }
+        #[cfg(test)]
+        if self.shared.config.reports_before_sync {
+            self.lie();
+        }
+        self.rounds.begin(&mut self.staged, stopping)
+    }
+
+    /// The defect on purpose: what is only staged is said to be durable.
+    #[cfg(test)]
+    fn lie(&mut self) {
+        let mut state = self.shared.state.lock();
+        for staged in &self.staged {
+            let frame = &staged.frame;
+            state.synced(frame.header.lane, frame.end_idx(), frame.chain_after());
+        }
+        drop(state);
+        self.shared.now_tellable();
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Append(append) => self.append(append),
+            Order::Told(orders, reply) => {
+                let _ = reply.send(self.told(&orders)); // the conversation may have ended
+            }
+            Order::Damaged {
+                lane,
+                first_idx,
+                end_idx,
+            } => {
+                self.shared.state.lock().forget(lane, first_idx..end_idx);
+            }
+            Order::Stop(_) => {}
+        }
     }
 
     /// LOG-U1, LOG-U5, LOG-U8: takes what fits, says what is expected otherwise.
@@ -261,97 +247,10 @@ impl Owner {
         told
     }
 
-    /// Everything staged, up to a round's size, and the notes that precede it. Notes alone wait
-    /// for frames, up to a second.
-    fn begin_round(&mut self, stopping: bool) -> Option<Writing> {
-        let now = self.env.now();
-        if self.pause_until.is_some_and(|until| now < until) && !stopping {
-            return None;
-        }
-        self.pause_until = None;
-        let mut state = self.shared.state.lock();
-        let notes = state.notes_waiting() + self.unwritten_notes.len();
-        if notes == 0 {
-            self.notes_since = None;
-        } else {
-            let since = *self.notes_since.get_or_insert(now);
-            let due = stopping || notes > NOTES_MAX || now >= since + STAMP_IDLE;
-            if self.staged.is_empty() && !due {
-                return None;
-            }
-        }
-        let mut notes = std::mem::take(&mut self.unwritten_notes);
-        notes.extend(state.take_notes());
-        drop(state);
-        if notes.is_empty() && self.staged.is_empty() {
-            return None;
-        }
-        self.notes_since = None;
-        Some(self.write(notes))
-    }
-
-    fn write(&mut self, notes: Vec<Note>) -> Writing {
-        let mut batch = Batch::default();
-        notes
-            .iter()
-            .for_each(|note| batch.push(vec![encode_note(note)]));
-        let mut frames = Vec::new();
-        while batch.bytes() < ROUND_BYTES_MAX
-            && let Some(staged) = self.staged.pop_front()
-        {
-            let bytes = staged.frame.bytes().clone();
-            batch.push(vec![frame_header(&bytes), bytes]);
-            frames.push(staged);
-        }
-        self.bytes_since_room = self.bytes_since_room.saturating_add(batch.bytes() as u64);
-        let round = Round { frames, notes };
-        #[cfg(test)]
-        if self.shared.config.reports_before_sync {
-            self.report(&round);
-        }
-        let stream = self.shared.stream.clone();
-        Box::pin(async move { (round, stream.append(batch).await) })
-    }
-
-    async fn after_round(
-        &mut self,
-        round: Round,
-        written: Result<Written, AppendFailed>,
-    ) -> Result<(), String> {
-        match written {
-            Ok(written) => {
-                self.shared.count_sync();
-                self.place(&round, &written);
-                self.report(&round);
-                if self.staged.is_empty() {
-                    // The last synced batch is covered by a mark too (LOG.md §7).
-                    self.shared
-                        .stream
-                        .note_synced()
-                        .await
-                        .map_err(|e| format!("mark: {e}"))?;
-                }
-                Ok(())
-            }
-            // LOG-U8: not a failure. Everything stays staged and is written when there is room.
-            Err(AppendFailed::Full) => {
-                for frame in round.frames.into_iter().rev() {
-                    self.staged.push_front(frame);
-                }
-                self.unwritten_notes = round.notes;
-                self.pause_until = Some(self.env.now() + ROOM_LOOK);
-                self.set_full(true);
-                Ok(())
-            }
-            Err(AppendFailed::Broken(e)) => Err(format!("write the log: {e}")),
-        }
-    }
-
     /// Now readers can find the frames on the disk.
-    fn place(&self, round: &Round, written: &Written) {
-        let places = written.positions.iter().skip(round.notes.len());
+    fn place(&self, round: &Round) {
         let mut state = self.shared.state.lock();
-        for (staged, position) in round.frames.iter().zip(places) {
+        for (staged, position) in round.frames.iter().zip(&round.positions) {
             let frame = &staged.frame;
             let (lane, end_idx) = (frame.header.lane, frame.end_idx());
             state.written(lane, end_idx, frame.chain_after(), *position);
@@ -405,20 +304,6 @@ impl Owner {
             fill_credit(&mut credit, &state);
             board.post(credit);
         }
-    }
-
-    async fn look_at_room(&mut self) -> Result<(), String> {
-        let now = self.env.now();
-        let full = self.shared.state.lock().is_full();
-        let waited = now >= self.room_seen + ROOM_LOOK;
-        if self.bytes_since_room < ROOM_LOOK_BYTES && !(full && waited) {
-            return Ok(());
-        }
-        (self.room_seen, self.bytes_since_room) = (now, 0);
-        let space = self.shared.config.log.space().await;
-        let space = space.map_err(|e| format!("look at the disk's room: {e}"))?;
-        self.set_full(space.beyond_headroom() == 0);
-        Ok(())
     }
 
     /// LOG-U8: Credit 0 to everybody, and again when room is back.

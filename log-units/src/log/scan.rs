@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_rpc::roles::Answers;
+use dfs_segment::Position;
 use dfs_wire::frame::Frame;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::{Code, Refusal, Tag, v1};
@@ -212,13 +213,10 @@ impl Scan {
         let why = match held.position() {
             // It was written since the plan was made, or set aside.
             None => "it moved".to_string(),
-            Some(position) => match self.shared.stream.read(position, held.len()).await {
-                Ok(bytes) => match Frame::parse(bytes) {
-                    Ok(frame) if is_held(&frame, step) => return Ok(Arc::new(frame)),
-                    Ok(_) => "another frame lies there".to_string(),
-                    Err(e) => e.to_string(),
-                },
-                Err(e) => e.to_string(),
+            Some(position) => match self.read(position, held.len()).await {
+                Ok(frame) if is_held(&frame, step) => return Ok(Arc::new(frame)),
+                Ok(_) => "another frame lies there".to_string(),
+                Err(why) => why,
             },
         };
         tracing::error!(
@@ -239,6 +237,18 @@ impl Scan {
             first_idx..end_idx,
             step.first_lsn,
         ))
+    }
+}
+
+impl Scan {
+    async fn read(&self, position: u64, len: u32) -> Result<Frame, String> {
+        let read = self
+            .shared
+            .reader
+            .read_sized(Position(position), len as usize)
+            .await;
+        let entry = read.map_err(|e| e.to_string())?;
+        Frame::parse(entry.bytes).map_err(|e| e.to_string())
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dfs_segment::Reader;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::UnitConfig;
 use crate::failure::Failure;
 use crate::log::cache::Cache;
-use crate::log::stream::LogStream;
 use crate::unit::state::Unit;
 
 /// Bytes of frames that were received and are not durable yet, of all lanes together: several times
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// Changed by the owner task alone; read by scans; what was told is noted by the conversation.
     pub(crate) state: Mutex<Unit>,
     pub(crate) cache: Cache,
-    pub(crate) stream: Arc<LogStream>,
+    pub(crate) reader: Reader,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) counters: Counters,
     pub(crate) failure: Failure,
@@ -40,17 +40,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: UnitConfig,
-        state: Unit,
-        stream: Arc<LogStream>,
-        failure: Failure,
-    ) -> Shared {
+    pub(crate) fn new(config: UnitConfig, state: Unit, reader: Reader, failure: Failure) -> Shared {
         Shared {
             cache: Cache::new(config.cache_bytes),
             config,
             state: Mutex::new(state),
-            stream,
+            reader,
             room: Arc::new(Semaphore::new(STAGED_BYTES_MAX)),
             counters: Counters::default(),
             failure,
@@ -94,6 +89,10 @@ impl Shared {
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = self.failure.wait() => {}
         }
+    }
+
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.reader.end().0 - self.reader.start().0
     }
 
     pub(crate) fn count_sync(&self) {

@@ -1,120 +1,70 @@
-//! Where a unit's log is written to: batches of entries, synced, found again at open.
+//! The stream of segments that a unit's log lies in: opened, and read through once (LOG.md §6).
 
 use std::io;
-use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use dfs_env::{Disk, DiskFile, Env, OpenMode};
-use dfs_wire::frame::crc32c;
-use parking_lot::Mutex;
+use dfs_env::Env;
+use dfs_segment::{OpenError, Opened, Options, Position, Scanned};
 
-/// Entries written and synced together.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    entries: Vec<Vec<Bytes>>,
-    bytes: usize,
+use crate::config::UnitConfig;
+use crate::log::entries::{self, Entry, EntryError};
+use crate::unit::note::Note;
+use crate::unit::state::Unit;
+
+/// Where the segments lie on the log's disk.
+const DIR: &str = "stream";
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoverError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("read the log: {0}")]
+    Read(#[from] io::Error),
+    #[error("read the log at {0}: {1}")]
+    Entry(Position, EntryError),
 }
 
-impl Batch {
-    /// The last buffer of an entry is what `Written` gives the position of.
-    pub(crate) fn push(&mut self, bufs: Vec<Bytes>) {
-        self.bytes += bufs.iter().map(Bytes::len).sum::<usize>();
-        self.entries.push(bufs);
+/// Opens the stream and makes the state again from all that it holds.
+pub(crate) async fn open_log(
+    env: &Env,
+    config: &UnitConfig,
+) -> Result<(Opened, Unit), RecoverError> {
+    let options = Options {
+        segment_bytes_min: config.segment_bytes_min,
+        segment_bytes_max: config.segment_bytes_max,
+        keep_free_bytes: config.log.space().await?.headroom(),
+        ..Options::default()
+    };
+    let opened = dfs_segment::open(env, config.log.clone(), DIR, options).await?;
+    let unit_id = config.unit_id;
+    if let Some(cut_at) = opened.report.tail_cut_at {
+        tracing::info!(unit_id, %cut_at, "open the log: an unfinished write was cut off");
     }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// Where the last buffer of each entry lies.
-#[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) positions: Vec<u64>,
-}
-
-#[derive(Debug)]
-pub(crate) enum AppendFailed {
-    /// Nothing was written; it may be tried again.
-    Full,
-    Broken(io::Error),
-}
-
-pub(crate) struct LogStream {
-    file: Arc<dyn DiskFile>,
-    end: Mutex<u64>,
-}
-
-impl LogStream {
-    pub(crate) async fn open(
-        _env: &Env,
-        disk: Arc<dyn Disk>,
-        mut found: impl FnMut(u64, Bytes),
-    ) -> io::Result<LogStream> {
-        let file = disk.open("stream", OpenMode::OpenOrCreate).await?;
-        disk.sync_dir().await?;
-        let mut at = 0;
-        loop {
-            let head = file.read_at(at, 8).await?;
-            if head.len() < 8 {
-                break;
+    let mut state = Unit::new(unit_id, config.cluster_id.to_vec());
+    let mut scan = opened.reader.scan(opened.reader.start());
+    while let Some(scanned) = scan.next().await? {
+        match scanned {
+            Scanned::Entry(at, entry) => {
+                let entry = entries::decode(entry.kind, entry.bytes);
+                recover(
+                    &mut state,
+                    at,
+                    entry.map_err(|e| RecoverError::Entry(at, e))?,
+                );
             }
-            let len = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let crc = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-            let body = file.read_at(at + 8, len as usize).await?;
-            if len == 0 || body.len() != len as usize || crc32c(&body) != crc {
-                break;
+            // What it held shows as gaps of lanes and of stamps (LOG-U7).
+            Scanned::Corrupt(damage) => {
+                tracing::error!(unit_id, from = %damage.start, to = %damage.end, "open the log: damage");
             }
-            found(at + 8, body);
-            at += 8 + u64::from(len);
         }
-        file.set_len(at).await?;
-        Ok(LogStream {
-            file,
-            end: Mutex::new(at),
-        })
     }
+    state.recovered();
+    Ok((opened, state))
+}
 
-    pub(crate) async fn append(&self, batch: Batch) -> Result<Written, AppendFailed> {
-        let at = *self.end.lock();
-        let mut body = BytesMut::new();
-        let mut positions = Vec::new();
-        for entry in &batch.entries {
-            for buf in entry {
-                positions.push(at + 8 + body.len() as u64);
-                body.extend_from_slice(buf);
-            }
-            let last = positions.pop().unwrap_or_default();
-            positions.truncate(positions.len() + 1 - entry.len());
-            positions.push(last);
-        }
-        let mut out = BytesMut::new();
-        out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        out.extend_from_slice(&crc32c(&body).to_le_bytes());
-        out.extend_from_slice(&body);
-        let len = out.len() as u64;
-        match self.file.write_and_sync(at, vec![out.freeze()]).await {
-            Ok(()) => {}
-            Err(e) if crate::extents::owner::is_full(&e) => return Err(AppendFailed::Full),
-            Err(e) => return Err(AppendFailed::Broken(e)),
-        }
-        *self.end.lock() += len;
-        Ok(Written { positions })
-    }
-
-    pub(crate) async fn note_synced(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(crate) async fn mark(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        *self.end.lock()
-    }
-
-    pub(crate) async fn read(&self, position: u64, len: u32) -> io::Result<Bytes> {
-        self.file.read_at(position, len as usize).await
+fn recover(state: &mut Unit, at: Position, entry: Entry) {
+    match entry {
+        Entry::Frame(frame) => state.recover_frame(&frame, at.0),
+        Entry::Note(Note::Lane(lane)) => state.recover_lane(lane),
+        Entry::Note(Note::Stamp(stamp)) => state.recover_stamp(&stamp),
     }
 }

@@ -1,0 +1,313 @@
+//! A sequencer that remembers everything it is told, and cuts when it is asked to or at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dfs_env::Env;
+use dfs_rpc::roles::{Answers, Connector, LogUnit, Materializer, Requests, Sequencer};
+use dfs_wire::frame::{chain_halves, chain_of, first_chain};
+use dfs_wire::v1::unit_order::Order;
+use dfs_wire::v1::unit_report::Report;
+use dfs_wire::{Code, Refusal, v1};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+pub(super) const CLUSTER: &[u8] = b"cluster-of-tests";
+pub(super) const UNIT: u64 = 7;
+pub(super) const STRIPE: u64 = 1;
+const OWNER: v1::Owner = v1::Owner {
+    node_id: 9,
+    incarnation: 99,
+};
+
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) lanes: BTreeMap<u64, v1::LaneState>,
+    pub(super) cuts: Vec<v1::Cut>,
+    /// Cuts up to here were forgotten.
+    pub(super) forgotten: usize,
+    pub(super) next_lsn: u64,
+    /// The last Hello, and everything that was ever said to be durable.
+    pub(super) hello: Option<v1::UnitHello>,
+    pub(super) durable: BTreeSet<(u64, u64, u128)>,
+    pub(super) stamped_through: u64,
+    pub(super) full: bool,
+    pub(super) hellos: u64,
+    /// Cut whatever is reported, at once.
+    pub(super) cuts_at_once: bool,
+    unit: Option<mpsc::Sender<Result<v1::UnitOrder, Refusal>>>,
+}
+
+pub(super) struct Fake {
+    env: Env,
+    pub(super) known: Mutex<Known>,
+    pub(super) changed: Notify,
+}
+
+impl Fake {
+    pub(super) fn new(env: Env) -> Arc<Fake> {
+        let known = Known {
+            next_lsn: 1,
+            ..Known::default()
+        };
+        Arc::new(Fake {
+            env,
+            known: Mutex::new(known),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn chain(lane: u64) -> u128 {
+        first_chain(CLUSTER, 0, lane, OWNER.node_id, OWNER.incarnation)
+    }
+
+    pub(super) fn open_lane(&self, lane: u64) {
+        let (chain_high, chain_low) = chain_halves(Fake::chain(lane));
+        let state = v1::LaneState {
+            lane,
+            owner: Some(OWNER),
+            stripe: STRIPE,
+            chain_high,
+            chain_low,
+            ..Default::default()
+        };
+        let mut known = self.known.lock();
+        known.lanes.insert(lane, state);
+        let opened = v1::LaneOpened {
+            lane,
+            owner: Some(OWNER),
+            stripe: STRIPE,
+            units: vec![unit_ref()],
+            write_quorum: 1,
+            chain_high,
+            chain_low,
+            ..Default::default()
+        };
+        known.tell(Order::LaneOpened(opened));
+    }
+
+    pub(super) fn seal(&self, lane: u64) {
+        let mut known = self.known.lock();
+        let final_length = known.lanes.get_mut(&lane).map_or(0, |state| {
+            state.sealed = true;
+            state.length
+        });
+        known.tell(Order::LaneSealed(v1::LaneSealed {
+            lane,
+            final_length,
+            raft_index: 1,
+        }));
+    }
+
+    /// Cuts lanes at the given ends, as they are named here.
+    pub(super) fn cut(&self, ends: &[(u64, u64, u128)]) {
+        let mut known = self.known.lock();
+        known.cut(ends);
+        drop(known);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until `f` holds.
+    pub(super) async fn until(&self, f: impl Fn(&Known) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if f(&self.known.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(super) fn hang_up(&self) {
+        self.known.lock().unit = None;
+    }
+
+    fn take(&self, report: v1::UnitReport) {
+        let mut known = self.known.lock();
+        match report.report {
+            Some(Report::Hello(hello)) => {
+                known.durable_ends(&hello.ends);
+                known.stamped_through = hello.stamped_through;
+                known.full = hello.full;
+                known.hello = Some(hello);
+                known.hellos += 1;
+                let base = known.base();
+                known.tell(Order::Base(base));
+            }
+            Some(Report::Durable(durable)) => {
+                known.durable_ends(&durable.ends);
+                known.stamped_through = durable.stamped_through;
+                known.full = durable.full;
+            }
+            None => {}
+        }
+        if known.cuts_at_once {
+            known.cut_all();
+        }
+        drop(known);
+        self.changed.notify_waiters();
+    }
+}
+
+impl Known {
+    fn tell(&mut self, order: Order) {
+        let order = v1::UnitOrder { order: Some(order) };
+        if let Some(unit) = &self.unit
+            && unit.try_send(Ok(order)).is_err()
+        {
+            self.unit = None;
+        }
+    }
+
+    fn durable_ends(&mut self, ends: &[v1::FrameEnd]) {
+        let ends = ends.iter().map(|end| {
+            (
+                end.lane,
+                end.end_idx,
+                chain_of(end.chain_high, end.chain_low),
+            )
+        });
+        self.durable.extend(ends);
+    }
+
+    fn cut_all(&mut self) {
+        let mut ends: BTreeMap<u64, (u64, u64, u128)> = BTreeMap::new();
+        for end in &self.durable {
+            let length = self.lanes.get(&end.0).map_or(u64::MAX, |lane| lane.length);
+            if end.1 > length {
+                ends.insert(end.0, *end);
+            }
+        }
+        if !ends.is_empty() {
+            self.cut(&ends.into_values().collect::<Vec<_>>());
+        }
+    }
+
+    fn cut(&mut self, ends: &[(u64, u64, u128)]) {
+        let mut cut = v1::Cut {
+            cut_seq: self.cuts.len() as u64 + 1,
+            raft_index: self.cuts.len() as u64 + 100,
+            first_lsn: self.next_lsn,
+            log_time_us: self.cuts.len() as u64 + 1_000_000,
+            lanes: Vec::new(),
+        };
+        for (lane, to_idx, chain) in ends {
+            let state = self.lanes.get_mut(lane).expect("a lane that was opened");
+            let (chain_high, chain_low) = chain_halves(*chain);
+            let from_idx = state.length;
+            (state.length, state.chain_high, state.chain_low) = (*to_idx, chain_high, chain_low);
+            self.next_lsn += to_idx - from_idx;
+            cut.lanes.push(v1::CutLane {
+                lane: *lane,
+                from_idx,
+                to_idx: *to_idx,
+                chain_high,
+                chain_low,
+            });
+        }
+        self.cuts.push(cut.clone());
+        self.tell(Order::Cut(cut));
+    }
+
+    fn base(&self) -> v1::Base {
+        v1::Base {
+            cut_seq: self.cuts.len() as u64,
+            next_lsn: self.next_lsn,
+            log_time_us: 1,
+            raft_index: 1,
+            lanes: self.lanes.values().cloned().collect(),
+            stripes: vec![v1::StripeState {
+                stripe: STRIPE,
+                units: vec![unit_ref()],
+                write_quorum: 1,
+                first_lsn: 1,
+                last_lsn: 0,
+            }],
+            cuts: self.cuts.get(self.forgotten..).unwrap_or_default().to_vec(),
+            cluster_id: Bytes::from_static(CLUSTER),
+            generation: 0,
+        }
+    }
+}
+
+fn unit_ref() -> v1::UnitRef {
+    v1::UnitRef {
+        unit_id: UNIT,
+        ..Default::default()
+    }
+}
+
+fn not_here<T>() -> Result<T, Refusal> {
+    Err(Refusal::new(
+        Code::Invalid,
+        "a test",
+        "asks what this fake does not answer",
+    ))
+}
+
+/// Clones are the same sequencer.
+#[derive(Clone)]
+pub(super) struct FakeSequencer(pub(super) Arc<Fake>);
+
+#[async_trait]
+impl Sequencer for FakeSequencer {
+    async fn register(&self, _: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
+        not_here()
+    }
+
+    async fn keep_alive(&self, _: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
+        not_here()
+    }
+
+    async fn open_lane(&self, _: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
+        not_here()
+    }
+
+    async fn unit(
+        &self,
+        mut reports: Requests<v1::UnitReport>,
+    ) -> Result<Answers<v1::UnitOrder>, Refusal> {
+        let (orders, answers) = mpsc::channel(4096);
+        self.0.known.lock().unit = Some(orders);
+        let fake = self.0.clone();
+        self.0.env.spawn("reports", async move {
+            while let Some(report) = reports.next().await {
+                fake.take(report);
+            }
+        });
+        Ok(ReceiverStream::new(answers).boxed())
+    }
+
+    async fn subscribe(&self, _: v1::SubscribeRequest) -> Result<Answers<v1::LogEvent>, Refusal> {
+        not_here()
+    }
+
+    async fn end(&self, _: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
+        not_here()
+    }
+
+    async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
+        not_here()
+    }
+}
+
+#[async_trait]
+impl Connector for FakeSequencer {
+    async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    async fn unit(&self, _: u64, _: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
+        not_here()
+    }
+
+    async fn materializer(&self, _: &str) -> Result<Arc<dyn Materializer>, Refusal> {
+        not_here()
+    }
+}

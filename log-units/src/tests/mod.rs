@@ -1,0 +1,12 @@
+//! Tests of the whole role on simulated disks, with a sequencer that does what a test says.
+//!
+//! - `fake.rs`: the sequencer; `rig.rs`: a unit, an appender and a reader around it
+//! - `log.rs`: append, cut, scan; `damage.rs`: what disks do; `power.rs`: crashes, and a judge of them
+//! - `extents.rs`: store and load; `format.rs`: FORMAT.md against the code
+mod damage;
+mod extents;
+mod fake;
+mod format;
+mod log;
+mod power;
+mod rig;
