@@ -1,4 +1,5 @@
 //! New ids of inodes, sessions and groups: one count, never reused.
+use crate::state::{ROOT_INODE, counts};
 use crate::view::{Read, ViewError};
 
 /// Gives out ids. Everything that earlier owners gave out and that took effect is folded before a new owner
@@ -11,8 +12,7 @@ pub struct Ids {
 impl Ids {
     /// For an owner that has folded its own `TermStarted`.
     pub fn resume(folded: &dyn Read) -> Result<Ids, ViewError> {
-        let _ = folded;
-        Ok(Ids { next: 2 })
+        Ok(Ids { next: counts(folded)?.largest_id.max(ROOT_INODE) + 1 })
     }
 
     pub fn allocate(&mut self) -> u64 {

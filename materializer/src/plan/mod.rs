@@ -1,6 +1,12 @@
 //! Plans: a request becomes mutations, or a refusal, against folded state and what is in flight (FOLD P, S).
+mod draft;
 mod ids;
+mod ops;
 mod overlay;
+mod seen;
+
+#[cfg(test)]
+mod tests;
 
 pub mod control;
 
@@ -89,6 +95,6 @@ pub fn mutate(
     context: &Context<'_>,
     ids: &mut Ids,
 ) -> Result<Planned, Unplanned> {
-    let _ = (planning, request, source, context, ids);
-    todo!()
+    let mut plan = ops::Plan { planning, context, ids };
+    ops::plan(&mut plan, request, source)
 }

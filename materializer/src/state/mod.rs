@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod rows;
 pub(crate) mod scan_at;
 pub(crate) mod values;
+pub(crate) mod walk;
 
 pub use control::{
     cluster, digest, entries, group, groups, replicas, session, session_of_nonce, sessions, slot, term,

@@ -44,11 +44,6 @@ impl Layer {
         self.bytes
     }
 
-    /// All writes of a keyspace, by key.
-    pub(crate) fn writes(&self, space: Keyspace) -> impl Iterator<Item = (&Vec<u8>, &Option<Bytes>)> {
-        self.spaces[space as usize].iter()
-    }
-
     pub(crate) fn into_writes(self) -> impl Iterator<Item = (Keyspace, Vec<u8>, Option<Bytes>)> {
         Keyspace::ALL.into_iter().zip(self.spaces).flat_map(|(space, rows)| {
             rows.into_iter().map(move |(key, value)| (space, key, value))

@@ -1,0 +1,178 @@
+//! One file for each operation of the namespace: what it decides, or why not.
+mod append;
+mod commit;
+mod content;
+mod copy;
+mod make_directory;
+mod make_symlink;
+mod remove;
+mod rename;
+mod set_attr;
+mod truncate;
+
+use super::draft::Draft;
+use super::{Context, CopySource, Ids, Planned, Planning, Unplanned};
+use crate::state::rows::Row;
+use crate::state::values::EntryValue;
+use crate::state::walk::{Errand, Located};
+use dfs_wire::v1::mutate::Op;
+use dfs_wire::v1::mutation::Kind;
+use dfs_wire::{Code, Refusal, v1};
+
+const FILE_MODE: u32 = 0o644;
+const DIRECTORY_MODE: u32 = 0o755;
+const SYMLINK_MODE: u32 = 0o777;
+const MODE_MAX: u32 = 0o7777;
+
+/// What every operation plans with.
+pub(crate) struct Plan<'a> {
+    pub(crate) planning: Planning<'a>,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) ids: &'a mut Ids,
+}
+
+pub(crate) fn plan(
+    plan: &mut Plan<'_>,
+    request: &v1::Mutate,
+    source: Option<&CopySource>,
+) -> Result<Planned, Unplanned> {
+    match &request.op {
+        Some(Op::MakeDirectory(op)) => make_directory::plan(plan, op),
+        Some(Op::Commit(op)) => commit::plan(plan, op),
+        Some(Op::MakeSymlink(op)) => make_symlink::plan(plan, op),
+        Some(Op::Remove(op)) => remove::plan(plan, op),
+        Some(Op::Rename(op)) => rename::plan(plan, op),
+        Some(Op::SetAttr(op)) => set_attr::plan(plan, op),
+        Some(Op::Append(op)) => append::plan(plan, op),
+        Some(Op::Truncate(op)) => truncate::plan(plan, op),
+        Some(Op::Copy(op)) => copy::plan(plan, op, source),
+        None => {
+            let why = "this build does not know the operation";
+            Err(Refusal::new(Code::Invalid, "a mutation", why).into())
+        }
+    }
+}
+
+/// The path of a request; absent: the root.
+fn path_of(path: &Option<v1::Path>) -> v1::Path {
+    path.clone().unwrap_or_default()
+}
+
+impl Plan<'_> {
+    fn finish(&self, errand: Errand<'_>, draft: Draft) -> Result<Planned, Unplanned> {
+        let what = errand.refuse(Code::Invalid, "");
+        Ok(draft.finish(&what.get().what, self.context)?)
+    }
+
+    /// The attributes asked for; what is left open comes from who asks and when.
+    fn attr(
+        &self,
+        errand: Errand<'_>,
+        asked: Option<v1::Attr>,
+        mode: u32,
+    ) -> Result<v1::Attr, Refusal> {
+        let Context { uid, gid, now_ns, .. } = *self.context;
+        let attr = asked.unwrap_or(v1::Attr { mode, uid, gid, mtime_ns: now_ns });
+        check_mode(errand, attr.mode)?;
+        Ok(attr)
+    }
+
+    /// A new entry at a place that has none, and the parent's share in it.
+    fn make(&mut self, draft: &mut Draft, at: &Located, entry: EntryValue) {
+        let inode = self.ids.allocate();
+        if let Some(content) = &entry.content {
+            draft.blocks(content);
+        }
+        draft.push(Kind::Made(v1::Made {
+            tree: at.tree,
+            parent: at.parent,
+            name: at.name.clone(),
+            inode,
+            kind: entry.kind,
+            attr: entry.attr,
+            content: entry.content,
+            link_target: entry.link_target,
+        }));
+        draft.done.inode = inode;
+        draft.touch(at.tree, at.parent, self.context.now_ns, 1);
+    }
+
+    /// The entry goes; its parent's count is the caller's.
+    fn unmake(&self, draft: &mut Draft, at: &Located, entry: &EntryValue) -> Result<(), Unplanned> {
+        draft.blocks(&self.planning.content(at.tree, entry)?);
+        draft.push(Kind::Removed(v1::Removed {
+            tree: at.tree,
+            parent: at.parent,
+            name: at.name.clone(),
+            inode: entry.inode,
+            kind: entry.kind,
+        }));
+        Ok(())
+    }
+
+    fn set_attr(
+        &self,
+        draft: &mut Draft,
+        at: &Located,
+        inode: u64,
+        mode_uid_gid: Option<(u32, u32, u32)>,
+        mtime_ns: i64,
+    ) {
+        draft.push(Kind::AttrSet(v1::AttrSet {
+            tree: at.tree,
+            parent: at.parent,
+            name: at.name.clone(),
+            inode,
+            mode: mode_uid_gid.map(|(mode, _, _)| mode),
+            uid: mode_uid_gid.map(|(_, uid, _)| uid),
+            gid: mode_uid_gid.map(|(_, _, gid)| gid),
+            mtime_ns: Some(mtime_ns),
+        }));
+    }
+
+    /// Other bytes for a file that stands.
+    fn set_content(
+        &self,
+        draft: &mut Draft,
+        at: &Located,
+        entry: &EntryValue,
+        content: v1::Content,
+    ) -> Result<(), Unplanned> {
+        draft.blocks(&self.planning.content(at.tree, entry)?);
+        draft.blocks(&content);
+        draft.push(Kind::ContentSet(v1::ContentSet {
+            tree: at.tree,
+            parent: at.parent,
+            name: at.name.clone(),
+            inode: entry.inode,
+            content: Some(content),
+        }));
+        draft.done.inode = entry.inode;
+        Ok(())
+    }
+}
+
+fn check_mode(errand: Errand<'_>, mode: u32) -> Result<(), Refusal> {
+    if mode <= MODE_MAX {
+        return Ok(());
+    }
+    Err(errand.refuse(Code::Invalid, format!("mode {mode:o} is above {MODE_MAX:o}")))
+}
+
+fn kind_in_words(entry: &EntryValue) -> &'static str {
+    match entry.kind() {
+        v1::Kind::Directory => "a directory",
+        v1::Kind::Symlink => "a symlink",
+        _ => "a file",
+    }
+}
+
+/// The file that stands there.
+fn file(errand: Errand<'_>, located: &Located) -> Result<Row<EntryValue>, Refusal> {
+    let entry = located.entry.clone().ok_or_else(|| errand.not_found())?;
+    if entry.value.kind() == v1::Kind::File {
+        return Ok(entry);
+    }
+    let why = format!("it is {}, not a file", kind_in_words(&entry.value));
+    Err(errand.refuse(Code::WrongKind, why))
+}
