@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn combined_and_running_equal_the_whole() {
-        let bytes: Vec<u8> = (0..200_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..200_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
         for cut in [0, 1, 63, 65_536, 199_999, 200_000] {
             let (a, b) = bytes.split_at(cut);
             assert_eq!(
