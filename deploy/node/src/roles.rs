@@ -48,6 +48,8 @@ pub struct RoleSet {
     pub cluster_id: bytes::Bytes,
     members: watch::Receiver<Arc<v1::Members>>,
     tasks: Mutex<Vec<Task<()>>>,
+    /// N1: its lock is held for as long as the roles are.
+    _directory: Directory,
 }
 
 impl RoleSet {
@@ -91,6 +93,7 @@ impl RoleSet {
             cluster_id: registered.cluster_id,
             members,
             tasks: Mutex::new(tasks),
+            _directory: place.directory,
         })
     }
 
