@@ -12,7 +12,7 @@ use dfs_fs::{Fs, FsConfig, When};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What every command is given.
 pub struct Call {
@@ -24,6 +24,8 @@ pub struct Call {
     /// By profile; the first use connects.
     connected: tokio::sync::Mutex<BTreeMap<Option<String>, Cluster>>,
     worst: Mutex<Exit>,
+    /// What is being done, as the word behind `cannot`.
+    doing: Mutex<&'static str>,
 }
 
 /// An address with the cluster it is in: what commands work on.
@@ -70,6 +72,7 @@ impl Call {
             request_id,
             connected: tokio::sync::Mutex::default(),
             worst: Mutex::new(Exit::Done),
+            doing: Mutex::new("do"),
         }
     }
 
@@ -87,10 +90,19 @@ impl Call {
         if failure.silent {
             return;
         }
+        let failure = failure.clone().while_doing(*self.doing());
         match self.output.is_json() {
             true => eprintln!("{}", failure.json(&self.request_id)),
             false => eprint!("{}", failure.lines(&self.request_id)),
         }
+    }
+
+    fn doing(&self) -> MutexGuard<'_, &'static str> {
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, doing: &'static str) {
+        *self.doing() = doing;
     }
 
     /// A verdict that is no failure: something was left out, a test was false.

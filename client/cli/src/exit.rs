@@ -58,6 +58,11 @@ impl Exit {
         }
     }
 
+    /// Of another dfsctl that has ended.
+    pub fn from_number(number: u8) -> Option<Exit> {
+        BY_BADNESS.into_iter().find(|exit| *exit as u8 == number)
+    }
+
     pub fn of(code: Code) -> Exit {
         match code {
             Code::Unspecified => Exit::Other,

@@ -1,5 +1,5 @@
 //! Why a command did not do what was asked, in three lines: what, why, what to do.
-use crate::address::{Address, BadAddress};
+use crate::address::BadAddress;
 use crate::exit::Exit;
 use crate::quote;
 use dfs_wire::Refusal;
@@ -85,11 +85,10 @@ impl Failure {
         Failure::usage(what, bad.why, bad.advice)
     }
 
-    /// Says the address that was asked for, where the one refusing named only its part of it.
-    pub fn about(mut self, address: &Address) -> Failure {
-        let asked = address.to_string();
-        if !self.what.contains(&asked) {
-            self.what = format!("{asked}: {}", self.what);
+    /// A refusal that only names an object becomes a sentence: `cannot list /a`.
+    pub(crate) fn while_doing(mut self, doing: &str) -> Failure {
+        if self.what.starts_with('/') {
+            self.what = format!("cannot {doing} {}", self.what);
         }
         self
     }
@@ -168,6 +167,13 @@ mod tests {
     fn a_line_break_in_a_reason_breaks_no_line() {
         let failure = Failure::usage("a\nb", "c", "d");
         assert_eq!(failure.lines("0").lines().count(), 4);
+    }
+
+    #[test]
+    fn an_object_alone_becomes_a_sentence() {
+        let what = |what: &str| Failure::usage(what, "", "").while_doing("list").what;
+        assert_eq!(what("/a"), "cannot list /a");
+        assert_eq!(what("bad name"), "bad name");
     }
 
     #[test]

@@ -1,2 +1,90 @@
-//! The one binary: client/cli's commands, and `dev` and `serve`.
-fn main() {}
+//! `dfsctl`, the one binary: client/cli's commands, and `dev` and `serve`, which run a system.
+//!
+//! - `arguments.rs`: the tree of commands
+//! - `dev/`: a system on this machine: up, down, reset, demo
+//! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
+//! - `logging.rs`: what goes to standard error
+mod arguments;
+mod completions;
+mod dev;
+mod logging;
+mod serve;
+mod system;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use dfs_cli::output::Output;
+use dfs_cli::{Call, Exit};
+use dfs_env::Env;
+use logging::Lines;
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let globals = &arguments.globals;
+    logging::start(lines(&arguments.command), globals.quiet, globals.verbose);
+    let runtime = match runtime(&arguments.command) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads: {error}");
+            return Exit::Other.into();
+        }
+    };
+    let exit = runtime.block_on(run(arguments));
+    // A thread that still waits for a terminal or a disk does not hold up the end.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+fn lines(command: &Command) -> Lines {
+    match command {
+        Command::Serve(_) => Lines::Json,
+        _ => Lines::Short,
+    }
+}
+
+/// Plain commands start fastest on one thread; what runs roles or moves many bytes takes all cores.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let many = match command {
+        Command::Client(command) => command.is_bulk(),
+        Command::Dev(_) | Command::Serve(_) => true,
+        Command::Completions(_) => false,
+    };
+    let mut builder = match many {
+        true => Builder::new_multi_thread(),
+        false => Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
+
+async fn run(arguments: Arguments) -> Exit {
+    let call = Call::new(Env::real(), arguments.globals, Output::stdout());
+    match arguments.command {
+        Command::Client(command) => interruptible(dfs_cli::run(&call, command)).await,
+        Command::Completions(args) => call.end(completions::run(&args)),
+        // These stop what they started before they end, and watch for signals themselves.
+        Command::Serve(args) => {
+            let done = Box::pin(serve::run(&call, args)).await;
+            system::end(&call, done)
+        }
+        Command::Dev(args) => {
+            let done = Box::pin(dev::run(&call, args)).await;
+            system::end(&call, done)
+        }
+    }
+}
+
+async fn interruptible(command: impl Future<Output = Exit>) -> Exit {
+    tokio::select! {
+        biased;
+        exit = command => exit,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("interrupted: what was reported is done; the same command again does the rest");
+            Exit::Interrupted
+        }
+    }
+}

@@ -92,10 +92,32 @@ impl Command {
     pub fn is_bulk(&self) -> bool {
         matches!(self, Command::Put(_) | Command::Get(_))
     }
+
+    /// What is said behind `cannot`.
+    fn verb(&self) -> &'static str {
+        match self {
+            Command::Ls(_) | Command::Tree(_) => "list",
+            Command::Cp(_) => "copy",
+            Command::Mv(_) => "move",
+            Command::Rm(_) => "remove",
+            Command::Mkdir(_) => "make",
+            Command::Put(_) => "put",
+            Command::Get(_) => "get",
+            Command::Append(_) => "append to",
+            Command::Truncate(_) => "truncate",
+            Command::Du(_) | Command::Checksum(_) => "sum up",
+            Command::Chmod(_) => "change",
+            Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
+            Command::Stat(_) | Command::Test(_) => "look at",
+            Command::Log(_) | Command::Verify(_) | Command::Status(_) => "read",
+            Command::Profile(_) | Command::Connect(_) | Command::Version(_) => "do",
+        }
+    }
 }
 
 /// Does one command; the exit code is all that is left to say.
 pub async fn run(call: &Call, command: Command) -> Exit {
+    call.begin(command.verb());
     // Boxed: a future of all commands together would be as large as the largest.
     let done = match command {
         Command::Ls(args) => Box::pin(ls::run(call, args)).await,

@@ -1,0 +1,280 @@
+//! `dfsctl dev up`: starts a system, in the background unless told otherwise.
+use super::directory::{DevDirectory, Running};
+use crate::system::{self, End, Signals};
+use dfs_cli::profile::{self, Profile};
+use dfs_cli::{Call, Exit, Failure, Outcome};
+use dfs_node::config::NodeConfig;
+use dfs_node::directory::hex;
+use dfs_node::process::Node;
+use rustix::process::{Pid, test_kill_process};
+use serde_json::json;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The name under which the system is found.
+pub(super) const PROFILE: &str = "dev";
+/// How often the start in the background is looked at: a hundredth of what a start may take.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+#[derive(clap::Args, Debug, Clone)]
+#[command(
+    after_help = "One process: sequencer, log units and materializer on one port. It returns once the system serves, which
+goes on in the background (its log: DIR/dev.log) until `dfsctl dev down`. The profile \"dev\" is written
+and selected. Where a system runs in DIR already, it says where.
+
+One or two units store everything once: one disk can promise no more. Three or more store each record
+on three units, two of which must have it on disk, and each file three times.
+
+Examples:
+  dfsctl dev up
+  dfsctl dev up --units 6 --dir /data/dfs --port 9020
+  dfsctl dev up --foreground        stays, and stops on Ctrl-C or SIGTERM"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Stay in the foreground until Ctrl-C or SIGTERM
+    #[arg(short, long)]
+    foreground: bool,
+    /// In the background: taken for granted
+    #[arg(short, long, conflicts_with = "foreground", hide = true)]
+    detach: bool,
+}
+
+/// Where a system lies and answers.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Place {
+    /// Its data; default $DFSCTL_DEV_DIR, else ~/.local/share/dfsctl/dev
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// Log units, each with a directory and a writer of its own; default 1, or as it was made
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    units: Option<u32>,
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "P", default_value_t = 9010)]
+    port: u16,
+}
+
+pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
+    let directory = DevDirectory::new(args.place.dir.clone())?;
+    let units = args.place.units(&directory)?;
+    if directory.is_served()? {
+        let running = use_running(call, &directory).await?;
+        tell(call, &directory, &running, "runs already")?;
+        return Ok(End::Done);
+    }
+    if call.globals.dry_run {
+        call.note(&format!(
+            "would start {units} units in {}",
+            directory.path().display()
+        ));
+        return Ok(End::Done);
+    }
+    if !args.foreground {
+        let child = detach(&directory, &args.place, units)?;
+        let running = ready(call, &directory, Some(child)).await?;
+        tell(call, &directory, &running, "is ready")?;
+        return Ok(End::Done);
+    }
+    let mut signals = Signals::catch()?;
+    let Ok((node, running)) = here(call, &directory, &args.place, &mut signals).await? else {
+        return Ok(End::Done);
+    };
+    tell(call, &directory, &running, "is ready")?;
+    system::serve(node, &mut signals).await
+}
+
+/// Waits until the system that runs in the directory serves, and selects its profile.
+pub(super) async fn use_running(call: &Call, directory: &DevDirectory) -> Outcome<Running> {
+    let running = ready(call, directory, None).await?;
+    remember(&running)?;
+    Ok(running)
+}
+
+impl Place {
+    /// As many as it was made with, if it was.
+    fn units(&self, directory: &DevDirectory) -> Outcome<u32> {
+        let made = directory.state()?.map(|state| state.units);
+        match (self.units, made) {
+            (Some(asked), Some(made)) if asked != made => {
+                let what = format!(
+                    "cannot run {} with --units {asked}",
+                    directory.path().display()
+                );
+                let why = format!("it was made with {made}");
+                let advice = "Leave --units out, choose another --dir, or dfsctl dev reset";
+                Err(Failure::new(Exit::State, what, why, advice))
+            }
+            (asked, made) => Ok(asked.or(made).unwrap_or(1)),
+        }
+    }
+}
+
+/// Starts the system in this process; `Err` when a signal came first.
+pub(super) async fn here(
+    call: &Call,
+    directory: &DevDirectory,
+    place: &Place,
+    signals: &mut Signals,
+) -> Outcome<Result<(Node, Running), End>> {
+    let units = place.units(directory)?;
+    let config = NodeConfig::embedded(directory.path().into(), units, place.port);
+    let node = match system::start(call, config, signals).await? {
+        Ok(node) => node,
+        Err(end) => return Ok(Err(end)),
+    };
+    let mut running = Running {
+        pid: std::process::id(),
+        address: node.address().to_string(),
+        units,
+        cluster_id: hex(&node.roles().cluster_id),
+        ready: false,
+    };
+    // The node holds the lock now: nobody else writes this file.
+    directory.write_state(&running)?;
+    tokio::select! {
+        biased;
+        () = node.ready() => {}
+        refusal = node.failed() => {
+            node.stop().await;
+            return Err(refusal.into());
+        }
+        end = signals.next() => {
+            node.stop().await;
+            return Ok(Err(end));
+        }
+    }
+    remember(&running)?;
+    running.ready = true;
+    directory.write_state(&running)?;
+    Ok(Ok((node, running)))
+}
+
+fn remember(running: &Running) -> Outcome {
+    let profile = Profile {
+        sequencers: vec![running.address.clone()],
+        cluster_id: running.cluster_id.clone(),
+    };
+    profile::remember(PROFILE, profile)
+}
+
+/// The same program in the background, in a process group that Ctrl-C in this terminal does not reach.
+fn detach(directory: &DevDirectory, place: &Place, units: u32) -> Outcome<Child> {
+    let failed = |e: &io::Error| Failure::local("start", directory.path(), e);
+    std::fs::create_dir_all(directory.path()).map_err(|e| failed(&e))?;
+    let log = File::create(directory.log_path()).map_err(|e| failed(&e))?;
+    let program = std::env::current_exe().map_err(|e| failed(&e))?;
+    let mut command = Command::new(program);
+    command
+        .args(["dev", "up", "--foreground", "--dir"])
+        .arg(directory.path());
+    command.args([
+        "--units",
+        &units.to_string(),
+        "--port",
+        &place.port.to_string(),
+    ]);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .process_group(0);
+    command.spawn().map_err(|e| failed(&e))
+}
+
+/// Waits until the process that serves the directory says that it is ready.
+async fn ready(
+    call: &Call,
+    directory: &DevDirectory,
+    mut child: Option<Child>,
+) -> Outcome<Running> {
+    let waited = call.env.timeout(call.globals.timeout, async {
+        loop {
+            if let Some(running) = directory.state()?.filter(|state| state.ready) {
+                let ours = match &child {
+                    Some(child) => child.id() == running.pid,
+                    // What a killed process wrote is not said by the one that starts now.
+                    None => is_alive(running.pid),
+                };
+                if ours && directory.is_served()? {
+                    return Ok(running);
+                }
+            }
+            if let Some(status) = child
+                .as_mut()
+                .and_then(|child| child.try_wait().ok().flatten())
+            {
+                return Err(told_by_child(&directory.log_path(), status.code()));
+            }
+            call.env.sleep(LOOK_EVERY).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| {
+        let what = format!("{} does not serve yet", directory.path().display());
+        let why = "it may be folding a long log again";
+        let advice = format!(
+            "Wait with dfsctl status; its log is {}",
+            directory.log_path().display()
+        );
+        Err(Failure::new(Exit::Unavailable, what, why, advice))
+    })
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = Pid::from_raw(pid as i32);
+    pid.is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// The three lines that the background process wrote, as if this one had.
+fn told_by_child(log: &Path, code: Option<i32>) -> Failure {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let line = |start: &str| text.lines().rev().find_map(|line| line.strip_prefix(start));
+    let exit = code
+        .and_then(|code| Exit::from_number(code as u8))
+        .unwrap_or(Exit::Other);
+    let what = line("error: ").unwrap_or("the system ended while it started");
+    let last = text.lines().last().unwrap_or("it said nothing");
+    let why = line("  why: ").unwrap_or(last);
+    let look = format!("Look at {}", log.display());
+    let advice = line("  do:  ").unwrap_or(&look);
+    Failure::new(exit, what, why, advice)
+}
+
+fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> Outcome {
+    let Running {
+        pid,
+        address,
+        units,
+        cluster_id,
+        ..
+    } = running;
+    let path = directory.path().display();
+    let stored = if *units < 3 {
+        "everything stored once"
+    } else {
+        "records and files stored on three"
+    };
+    let text = format!(
+        "system {how} at {address}  process {pid}\n  profile \"{PROFILE}\" written and selected\n  \
+        data    {path}  units {units}, {stored}\n  cluster {cluster_id}\n  stop    dfsctl dev down{}",
+        dir_flag(directory)
+    );
+    let fields = json!({
+        "pid": pid, "address": address, "units": units, "cluster_id": cluster_id,
+        "dir": path.to_string(), "profile": PROFILE,
+    });
+    call.output
+        .told("DevSystem", 0, fields, address.as_bytes(), &text)
+}
+
+/// What has to be said again to mean the same directory.
+pub(super) fn dir_flag(directory: &DevDirectory) -> String {
+    match DevDirectory::new(None) {
+        Ok(default) if default.path() == directory.path() => String::new(),
+        _ => format!(" --dir {}", directory.path().display()),
+    }
+}

@@ -1,0 +1,44 @@
+//! What the program says about itself, on standard error. DFSCTL_LOG, else RUST_LOG, else by -q and -v.
+use tracing_subscriber::EnvFilter;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// For a person at a terminal.
+    Short,
+    /// For whatever gathers the lines of a server.
+    Json,
+}
+
+/// Called once, before anything is said.
+pub(crate) fn start(lines: Lines, quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, 2) => "debug",
+        (false, _) => "trace",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    match lines {
+        Lines::Short => subscriber.compact().init(),
+        Lines::Json => subscriber.json().init(),
+    }
+}
+
+/// What was asked for in the environment goes first; nonsense there is told and passed over.
+fn filter(level: &str) -> EnvFilter {
+    for name in ["DFSCTL_LOG", "RUST_LOG"] {
+        let Some(asked) = std::env::var(name).ok().filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        match EnvFilter::try_new(&asked) {
+            Ok(filter) => return filter,
+            Err(e) => eprintln!("{name} is passed over: {e}"),
+        }
+    }
+    EnvFilter::new(level)
+}
