@@ -80,6 +80,8 @@ async fn converse(lane: &Arc<Lane>, unit: usize) -> Result<(), Refusal> {
     let mut credits = retry::attempt(&lane.hub, "append stream", opened).await?;
     let mut watch = Watch::new(lane, unit);
     loop {
+        // Whoever is about to append does so first: one cut wakes many callers, and they share a frame.
+        tokio::task::yield_now().await;
         let backlog = send(lane, unit, &sender);
         if lane.with(|machine| machine.is_done(unit)) {
             return Ok(());

@@ -221,14 +221,18 @@ impl State {
                 .get(self.write_quorum as usize - 1)
                 .copied()
                 .unwrap_or(0);
-            let mut all = held.iter().flat_map(|frames| frames.iter());
-            let Some(last) = all
-                .find(|f| f.end_idx() == end)
-                .filter(|_| end > lane.length)
-            else {
+            let ends_here = |frames: &&Vec<Frame>| {
+                let at = frames.binary_search_by_key(&end, Frame::end_idx);
+                at.ok().map(|at| frames[at].chain_after())
+            };
+            let chain = held
+                .iter()
+                .find_map(ends_here)
+                .filter(|_| end > lane.length);
+            let Some(chain) = chain else {
                 continue;
             };
-            let chain = last.chain_after() ^ u128::from(self.lies_about_chains);
+            let chain = chain ^ u128::from(self.lies_about_chains);
             let (chain_high, chain_low) = chain_halves(chain);
             let (from_idx, to_idx) = (lane.length, end);
             let lane_id = lane.lane;

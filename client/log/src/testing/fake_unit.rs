@@ -148,11 +148,9 @@ impl State {
         for bytes in request.frames {
             let frame = Frame::parse(bytes).expect("the client sends whole frames");
             let is_next = frame.header.first_idx == end(lane);
-            if let Some(held) = lane
-                .iter()
-                .find(|f| f.header.first_idx == frame.header.first_idx)
-            {
-                assert_eq!(held.bytes(), frame.bytes(), "LOG-I1");
+            let first_idx = frame.header.first_idx;
+            if let Ok(at) = lane.binary_search_by_key(&first_idx, |held| held.header.first_idx) {
+                assert_eq!(lane[at].bytes(), frame.bytes(), "LOG-I1");
             }
             if is_next && !unknown_lane && (!full || frame.header.privileged) {
                 lane.push(frame);
