@@ -23,6 +23,8 @@ use super::{MaterializerConfig, MaterializerRole, Store};
 use crate::view::{MemoryView, View};
 
 const CLUSTER: &[u8] = b"a cluster of 16B";
+/// Of simulated time: whatever has not happened by then never will.
+const PATIENCE_MS: u32 = 60_000;
 const LEASE_US: u64 = 30_000_000;
 
 /// A log, Members, and nodes that are started by name.
@@ -94,15 +96,17 @@ impl Cluster {
     }
 
     fn set_gone(&self, node_id: u64, gone: bool) {
+        let member = self.member(node_id);
+        self.set_member(v1::Member { gone, ..member });
+    }
+
+    fn member(&self, node_id: u64) -> v1::Member {
         let members = self.members.borrow().clone();
-        let found = members
+        let mut found = members
             .members
             .iter()
-            .find(|member| member.node_id == node_id);
-        self.set_member(v1::Member {
-            gone,
-            ..found.cloned().unwrap()
-        });
+            .filter(|member| member.node_id == node_id);
+        found.next().cloned().unwrap()
     }
 
     fn set_units(&self, units: Vec<v1::UnitRef>) {
@@ -143,15 +147,23 @@ struct Node {
 
 impl Node {
     async fn is(&self, role: &str) {
-        while self.role.status().await.unwrap().role != role {
+        for _ in 0..PATIENCE_MS {
+            if self.role.status().await.unwrap().role == role {
+                return;
+            }
             tick(&self.env).await;
         }
+        panic!("not {role}: {:?}", self.role.status().await);
     }
 
     async fn applied(&self, lsn: u64) {
-        while self.role.progress().applied_lsn < lsn {
+        for _ in 0..PATIENCE_MS {
+            if self.role.progress().applied_lsn >= lsn {
+                return;
+            }
             tick(&self.env).await;
         }
+        panic!("{lsn} is not applied: {:?}", self.role.progress());
     }
 
     async fn digest(&self) -> (u64, u64) {
@@ -164,6 +176,7 @@ impl Node {
         let incoming = tokio_stream(incoming);
         let answers = self.role.requests(incoming).await.unwrap();
         Client {
+            env: self.env.clone(),
             requests,
             answers,
             last_id: 0,
@@ -188,6 +201,7 @@ fn tokio_stream(
 
 /// One stream of a client, and its session.
 struct Client {
+    env: Env,
     requests: mpsc::Sender<v1::RequestBatch>,
     answers: Answers<v1::AnswerBatch>,
     last_id: u64,
@@ -212,7 +226,10 @@ impl Client {
 
     async fn answer(&mut self, id: u64) -> v1::Answer {
         while !self.early.contains_key(&id) {
-            let batch = self.answers.next().await.unwrap().unwrap();
+            let wait = self
+                .env
+                .timeout(std::time::Duration::from_secs(60), self.answers.next());
+            let batch = wait.await.expect("an answer").unwrap().unwrap();
             self.early
                 .extend(batch.answers.into_iter().map(|answer| (answer.id, answer)));
         }

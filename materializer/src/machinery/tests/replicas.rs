@@ -1,13 +1,16 @@
 //! Two replicas, restarts, and the change of the primary (FOLD-T, G4).
 use super::*;
+use dfs_log::SharedLog;
+use prost::Message;
 use std::time::Duration;
 
 #[test]
 fn both_replicas_fold_the_same_and_the_second_names_the_primary() {
     SimWorld::run(41, |world| async move {
         let mut cluster = Cluster::new(&world);
-        let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+        let first = cluster.start(1).await;
         first.is("primary").await;
+        let second = cluster.start(2).await;
         let mut client = first.client().await;
         client.open_session(7).await;
         let made = client.mutate(0, 1, create("f", b"x")).await.unwrap();
@@ -29,8 +32,9 @@ fn the_other_replica_takes_over_and_retries_find_their_results() {
     for seed in 100..110 {
         SimWorld::run(seed, |world| async move {
             let mut cluster = Cluster::new(&world);
-            let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+            let first = cluster.start(1).await;
             first.is("primary").await;
+            let second = cluster.start(2).await;
             first.env.sleep(Duration::from_secs(1)).await; // the second becomes a replica
             let mut client = first.client().await;
             client.open_session(7).await;
@@ -77,28 +81,21 @@ fn a_deposed_primary_learns_it_from_the_fold_and_its_late_frames_are_void() {
     SimWorld::run(43, |world| async move {
         let log = MemoryLog::stepped(world.node("log"));
         let mut cluster = Cluster::on(&world, log.clone());
-        let cuts = log.clone();
-        let cutting = world.node("cutter").spawn("cut", async move {
+        let (cuts, env) = (log.clone(), world.node("cutter"));
+        let pace = env.clone();
+        let cutting = env.spawn("cut", async move {
             loop {
                 cuts.cut();
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
+                tick(&pace).await;
             }
         });
-        let env = world.node("cutter");
-        let ticker = env.clone();
-        let pace = env.spawn("pace", async move {
-            loop {
-                tick(&ticker).await;
-            }
-        });
-        let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+        let first = cluster.start(1).await;
         first.is("primary").await;
+        let second = cluster.start(2).await;
         let mut client = first.client().await;
         client.open_session(7).await;
         first.env.sleep(Duration::from_secs(1)).await;
         cutting.abort();
-        pace.abort();
         // Nothing is cut any more; both have frames on their lanes, the rival's term in front.
         cluster.set_gone(1, true);
         second.env.sleep(Duration::from_secs(1)).await;
@@ -195,4 +192,140 @@ fn a_log_that_went_back_stops_the_role() {
         let node = restored.start_with(1, view).await;
         assert_eq!(node.role.failed().await.code(), Code::LogWentBack);
     });
+}
+
+#[test]
+fn a_primary_whose_records_are_stuck_leaves_its_office_to_the_other() {
+    SimWorld::run(46, |world| async move {
+        let log = MemoryLog::stepped(world.node("log"));
+        let mut cluster = Cluster::on(&world, log.clone());
+        let (cuts, env) = (log.clone(), world.node("cutter"));
+        let pace = env.clone();
+        let cutting = env.spawn("cut", async move {
+            loop {
+                cuts.cut();
+                tick(&pace).await;
+            }
+        });
+        let first = cluster.start(1).await;
+        first.is("primary").await;
+        let second = cluster.start(2).await;
+        let mut client = first.client().await;
+        client.open_session(7).await;
+        first.env.sleep(Duration::from_secs(1)).await;
+        cutting.abort();
+        let ids = client
+            .send(vec![client.mutation(0, 1, create("f", b"x"))])
+            .await;
+        first.env.sleep(Duration::from_secs(4)).await;
+        assert_eq!(first.role.progress().stepped_down, [0]);
+        let stepped_down = v1::Member {
+            stepped_down: vec![0],
+            ..cluster.member(1)
+        };
+        cluster.set_member(stepped_down);
+        second.env.sleep(Duration::from_secs(1)).await;
+        log.cut();
+        second.is("primary").await;
+        let answer = client.answer(ids[0]).await;
+        let Some(Body::Refusal(refusal)) = answer.body else {
+            panic!("given up")
+        };
+        assert_eq!(
+            refusal.code(),
+            Code::TimedOut,
+            "it was not folded when it was given up"
+        );
+        first.is("replica").await;
+        assert_eq!(first.role.progress().stepped_down, [0; 0]);
+        let mut client = second.client().await;
+        client.open_session(7).await;
+        let slot = v1::SlotUse {
+            attempt: 2,
+            ..client.mutation(0, 1, mkdir("")).slot.unwrap()
+        };
+        let retry = v1::Request {
+            slot: Some(slot),
+            ..client.mutation(0, 1, create("f", b"x"))
+        };
+        client.ask(retry).await.unwrap();
+        assert_eq!(client.names("", None).await.unwrap(), ["f"]);
+    });
+}
+
+#[test]
+fn replicas_tell_their_digests_and_one_that_differs_stops() {
+    SimWorld::run(47, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let first = cluster.start(1).await;
+        first.is("primary").await;
+        let second = cluster.start(2).await;
+        first.env.sleep(Duration::from_secs(1)).await;
+        let mut client = first.client().await;
+        client.open_session(7).await;
+        for n in 0..70 {
+            let make = |slot| client.mutation(slot, n + 1, create(&format!("{n}-{slot}"), b"x"));
+            for id in client.send((0..64).map(make).collect()).await {
+                client.answer(id).await;
+            }
+        }
+        first.env.sleep(Duration::from_secs(1)).await;
+        let told = told_digests(&cluster).await;
+        assert_eq!(
+            told.iter().map(|told| told.lsn).collect::<Vec<_>>(),
+            [4096, 4096]
+        );
+        assert_eq!(told[0].digest, told[1].digest);
+        assert_ne!(told[0].node_id, told[1].node_id);
+
+        let lane = cluster
+            .log
+            .appender(v1::Owner {
+                node_id: 2,
+                incarnation: 0,
+            })
+            .await
+            .unwrap();
+        let wrong = crate::plan::control::digest_taken(0, 2, 4096, told[0].digest + 1);
+        let draft = dfs_log::Draft {
+            tags: wrong.tags,
+            guards: wrong.guards_encoded,
+            record: wrong.encoded,
+            ..Default::default()
+        };
+        lane.append(draft).await.unwrap();
+        assert_eq!(first.role.failed().await.code(), Code::State);
+        assert_eq!(second.role.failed().await.code(), Code::State);
+    });
+}
+
+async fn told_digests(cluster: &Cluster) -> Vec<v1::DigestTaken> {
+    let mut told = Vec::new();
+    let end = cluster.log.end(true).await.unwrap();
+    let mut follower = cluster
+        .log
+        .follow(1, dfs_log::Follow::default())
+        .await
+        .unwrap();
+    loop {
+        for event in follower.next().await.unwrap().events {
+            match event {
+                dfs_log::Event::Frame(at) => {
+                    let records = at.frame.records().unwrap();
+                    told.extend(records.iter().flat_map(|record| {
+                        let record = v1::Record::decode(record.clone()).unwrap();
+                        record
+                            .mutations
+                            .into_iter()
+                            .filter_map(|mutation| match mutation.kind {
+                                Some(v1::mutation::Kind::DigestTaken(taken)) => Some(taken),
+                                _ => None,
+                            })
+                    }));
+                }
+                dfs_log::Event::Through { lsn, .. } if lsn + 1 >= end.next_lsn => return told,
+                dfs_log::Event::Through { .. } => {}
+            }
+        }
+    }
 }
