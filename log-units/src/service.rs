@@ -123,7 +123,7 @@ impl LogUnit for UnitRole {
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
         self.check_running()?;
         check_unit(&self.shared.config, request.unit_id)?;
-        Ok(scan(&self.env, &self.shared, &self.queue, request))
+        Ok(scan(&self.env, &self.shared, request))
     }
 
     async fn store(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {

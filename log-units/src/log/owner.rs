@@ -33,12 +33,6 @@ pub(crate) enum Order {
     Append(Append),
     /// Facts of applied state, in order; the answer says whether the conversation may go on.
     Told(Vec<v1::UnitOrder>, oneshot::Sender<Result<(), Refusal>>),
-    /// A frame that was read back was not what it should be (LOG-U7).
-    Damaged {
-        lane: u64,
-        first_idx: u64,
-        end_idx: u64,
-    },
     Stop(oneshot::Sender<()>),
 }
 
@@ -146,13 +140,6 @@ impl Owner {
             Order::Append(append) => self.append(append),
             Order::Told(orders, reply) => {
                 let _ = reply.send(self.told(&orders)); // the conversation may have ended
-            }
-            Order::Damaged {
-                lane,
-                first_idx,
-                end_idx,
-            } => {
-                self.shared.state.lock().forget(lane, first_idx..end_idx);
             }
             Order::Stop(_) => {}
         }

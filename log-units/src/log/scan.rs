@@ -11,10 +11,9 @@ use dfs_wire::frame::Frame;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::{Code, Refusal, Tag, v1};
 use futures::{StreamExt, stream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::log::owner::Order;
 use crate::log::shared::Shared;
 use crate::unit::lane::tag_filter;
 use crate::unit::plan::{
@@ -32,7 +31,6 @@ const LAG_WAIT: Duration = Duration::from_millis(500);
 struct Scan {
     env: Env,
     shared: Arc<Shared>,
-    queue: mpsc::Sender<Order>,
     question: Question,
     tags: BTreeSet<u64>,
     max_bytes: u64,
@@ -54,7 +52,6 @@ enum End {
 pub(crate) fn scan(
     env: &Env,
     shared: &Arc<Shared>,
-    queue: &mpsc::Sender<Order>,
     request: v1::ScanRequest,
 ) -> Answers<v1::ScanBatch> {
     let tags: Vec<Tag> = request.tags.iter().map(|tag| Tag(*tag)).collect();
@@ -73,7 +70,6 @@ pub(crate) fn scan(
     let scan = Scan {
         env: env.clone(),
         shared: shared.clone(),
-        queue: queue.clone(),
         question,
         tags: request.tags.into_iter().collect(),
         max_bytes: max_bytes.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
@@ -226,12 +222,8 @@ impl Scan {
             why,
             "read a frame back"
         );
-        let damaged = Order::Damaged {
-            lane: step.lane,
-            first_idx,
-            end_idx,
-        };
-        let _ = self.queue.send(damaged).await; // the owner has gone: nothing is served any more
+        let mut state = self.shared.state.lock();
+        state.forget(step.lane, first_idx..end_idx);
         Err(corrupt_refusal(
             step.lane,
             first_idx..end_idx,

@@ -25,7 +25,8 @@ pub(crate) struct Counters {
 
 pub(crate) struct Shared {
     pub(crate) config: UnitConfig,
-    /// Changed by the owner task alone; read by scans; what was told is noted by the conversation.
+    /// Changed by the owner task; scans read it and mark what they found damaged, the conversation
+    /// notes what it has told.
     pub(crate) state: Mutex<Unit>,
     pub(crate) cache: Cache,
     pub(crate) reader: Reader,

@@ -1,40 +1,16 @@
 //! Append, cut and scan, as long as nothing breaks.
 
-use dfs_env::sim::SimWorld;
 use dfs_rpc::roles::LogUnit;
 use dfs_wire::{Code, Tag, v1};
 use futures::StreamExt;
 
 use super::fake::UNIT;
-use super::rig::{Answered, Appender, Rig, question, run};
-
-/// A unit with one lane, opened and connected.
-async fn one_lane(world: &SimWorld) -> (Rig, Appender) {
-    let rig = Rig::new(world).await;
-    rig.fake.open_lane(1);
-    let mut appender = Appender::new(1);
-    appender.connect(&rig.role).await;
-    known_lane(&rig, &mut appender).await;
-    (rig, appender)
-}
-
-/// LOG-U5: sends until the unit has heard of the lane.
-async fn known_lane(rig: &Rig, appender: &mut Appender) {
-    rig.fake.until(|known| known.hellos > 0).await;
-    if appender.frames.is_empty() {
-        appender.make(1, 10, Tag::shard(0));
-    }
-    appender.send(&appender.frames).await;
-    while appender.credit().await.expect("credit").unknown_lane {
-        appender.send(&appender.frames).await;
-    }
-    appender.durable().await;
-}
+use super::rig::{Answered, Appender, Rig, known_lane, one_lane, question, run};
 
 #[test]
 fn what_is_cut_is_scanned_and_nothing_else() {
     run(1, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         let cut_end = appender.end();
         appender.append(5, 100).await;
         appender.durable().await;
@@ -71,7 +47,7 @@ fn a_lane_nobody_told_of_is_tried_again() {
 #[test]
 fn a_gap_is_named_a_double_is_fine_and_other_bytes_are_refused() {
     run(3, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         let second = appender.make(3, 10, Tag::shard(0));
         let third = appender.make(1, 10, Tag::shard(0));
         appender.send(&[third.clone()]).await;
@@ -97,7 +73,7 @@ fn a_gap_is_named_a_double_is_fine_and_other_bytes_are_refused() {
 #[test]
 fn frames_that_arrive_damaged_or_misplaced_are_refused() {
     run(4, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         let frame = appender.make(1, 10, Tag::shard(0));
         let mut bytes = frame.bytes().to_vec();
         bytes[70] ^= 1;
@@ -128,7 +104,7 @@ fn frames_that_arrive_damaged_or_misplaced_are_refused() {
 #[test]
 fn a_sealed_lane_takes_nothing_beyond_its_length() {
     run(5, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         rig.fake.cut(&[appender.end()]);
         rig.fake.seal(1);
         rig.scan(1, 1).await.expect("scan");
@@ -144,7 +120,7 @@ fn a_sealed_lane_takes_nothing_beyond_its_length() {
 #[test]
 fn a_scan_filters_by_tag_and_lane_and_counts_what_it_skips() {
     run(6, |world| async move {
-        let (rig, mut one) = one_lane(&world).await;
+        let (rig, mut one) = one_lane(&world, |_| {}).await;
         rig.fake.open_lane(2);
         let mut two = Appender::new(2);
         two.connect(&rig.role).await;
@@ -185,7 +161,7 @@ fn a_scan_filters_by_tag_and_lane_and_counts_what_it_skips() {
 #[test]
 fn an_lsn_inside_a_frame_returns_the_whole_frame() {
     run(7, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         appender.append(10, 10).await;
         appender.durable().await;
         rig.fake.cut(&[appender.end()]);
@@ -209,7 +185,7 @@ fn an_lsn_inside_a_frame_returns_the_whole_frame() {
 #[test]
 fn other_stripes_and_units_are_told_apart() {
     run(8, |world| async move {
-        let (rig, _) = one_lane(&world).await;
+        let (rig, _) = one_lane(&world, |_| {}).await;
         let other = v1::ScanRequest {
             stripe: 5,
             ..question(1, 1)
@@ -232,7 +208,7 @@ fn other_stripes_and_units_are_told_apart() {
 #[test]
 fn one_sync_covers_what_arrived_while_the_last_one_ran() {
     run(9, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         let before = rig.status().await.fsyncs;
         for _ in 0..200 {
             appender.append(1, 100).await;
@@ -246,7 +222,7 @@ fn one_sync_covers_what_arrived_while_the_last_one_ran() {
 #[test]
 fn stamps_are_synced_after_an_idle_second_or_with_the_next_frames() {
     run(10, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         rig.fake.cut(&[appender.end()]);
         let begun = rig.now();
         rig.fake.until(|known| known.stamped_through == 1).await; // LOG-U6
@@ -266,7 +242,7 @@ fn stamps_are_synced_after_an_idle_second_or_with_the_next_frames() {
 #[test]
 fn a_stop_keeps_what_was_taken() {
     run(11, |world| async move {
-        let (mut rig, mut appender) = one_lane(&world).await;
+        let (mut rig, mut appender) = one_lane(&world, |_| {}).await;
         for _ in 0..50 {
             appender.append(2, 5000).await;
         }
@@ -285,7 +261,7 @@ fn a_stop_keeps_what_was_taken() {
 #[test]
 fn a_broken_conversation_begins_anew_with_hello() {
     run(12, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         rig.fake.hang_up();
         appender.append(4, 10).await;
         appender.durable().await; // units never stop taking frames
@@ -300,7 +276,7 @@ fn a_broken_conversation_begins_anew_with_hello() {
 #[test]
 fn at_most_so_many_ends_are_told_and_the_rest_follows_the_cut() {
     run(13, |world| async move {
-        let (rig, mut appender) = one_lane(&world).await;
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
         for _ in 0..3000 {
             appender.append(1, 1).await;
         }

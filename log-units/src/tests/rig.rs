@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dfs_env::OpenMode;
 use dfs_env::sim::{SimDisk, SimWorld};
 use dfs_rpc::roles::{Answers, LogUnit};
 use dfs_wire::frame::{Frame, FrameDraft};
@@ -73,6 +74,22 @@ impl Rig {
 
     pub(super) fn extents_disk(&self) -> SimDisk {
         self.world.disk(NODE, "extents")
+    }
+
+    /// How far a lane was said to be held, at the last Hello or by a cut.
+    pub(super) fn held(&self, lane: u64) -> u64 {
+        let known = self.fake.known.lock();
+        let ends = known.hello.iter().flat_map(|hello| &hello.ends);
+        let held = ends
+            .filter(|end| end.lane == lane)
+            .map(|end| end.end_idx)
+            .max();
+        held.unwrap_or(0)
+            .max(known.lanes.get(&lane).map_or(0, |lane| lane.length))
+    }
+
+    pub(super) fn role_failed(&self) -> bool {
+        futures::FutureExt::now_or_never(self.role.failed()).is_some()
     }
 
     pub(super) async fn status(&self) -> v1::UnitStatusAnswer {
@@ -182,6 +199,63 @@ impl Answered {
     }
 }
 
+/// A unit with one lane, opened and connected.
+pub(super) async fn one_lane(
+    world: &SimWorld,
+    change: impl FnOnce(&mut UnitConfig),
+) -> (Rig, Appender) {
+    let rig = Rig::with(world, change).await;
+    rig.fake.open_lane(1);
+    let mut appender = Appender::new(1);
+    appender.connect(&rig.role).await;
+    known_lane(&rig, &mut appender).await;
+    (rig, appender)
+}
+
+/// LOG-U5: sends until the unit has heard of the lane.
+pub(super) async fn known_lane(rig: &Rig, appender: &mut Appender) {
+    rig.fake.until(|known| known.hellos > 0).await;
+    if appender.frames.is_empty() {
+        appender.make(1, 10, Tag::shard(0));
+    }
+    appender.send(&appender.frames).await;
+    while appender.credit().await.expect("credit").unknown_lane {
+        appender.send(&appender.frames).await;
+    }
+    appender.durable().await;
+}
+
+/// Bytes that do not compress and do not repeat.
+pub(super) fn noise(seed: u64, len: usize) -> Bytes {
+    let word = |at: u64| {
+        let mixed = (seed << 32 | at).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed ^ (mixed >> 32)).to_le_bytes()
+    };
+    let mut bytes: Vec<u8> = (0..len.div_ceil(8) as u64).flat_map(word).collect();
+    bytes.truncate(len);
+    bytes.into()
+}
+
+/// Where `needle` lies on a disk.
+pub(super) async fn find(disk: &SimDisk, needle: &[u8]) -> (String, u64) {
+    let opened = disk.open_disk();
+    for info in disk.files() {
+        let file = opened
+            .open(&info.name, OpenMode::Existing)
+            .await
+            .expect("a file");
+        let held = file.read_at(0, info.len as usize).await.expect("readable");
+        if let Some(at) = held
+            .windows(needle.len())
+            .position(|window| window == needle)
+        {
+            return (info.name, at as u64);
+        }
+    }
+    panic!("nowhere on the disk");
+}
+
 /// One lane's owner: makes frames, sends them, and keeps them all.
 pub(super) struct Appender {
     pub(super) lane: u64,
@@ -224,11 +298,7 @@ impl Appender {
         privileged: bool,
     ) -> Frame {
         let first_idx = self.end_idx();
-        let record = |i: usize| {
-            let seed = self.lane * 1_000_003 + first_idx * 31 + i as u64;
-            let noise = (0..bytes as u64).map(|at| (seed.wrapping_mul(at * at + 7) >> 5) as u8);
-            noise.collect::<Vec<u8>>().into()
-        };
+        let record = |i: usize| noise(self.lane * 1_000_003 + first_idx * 31 + i as u64, bytes);
         let draft = FrameDraft {
             tags: vec![tag],
             privileged,
@@ -239,6 +309,15 @@ impl Appender {
         self.chain = frame.chain_after();
         self.frames.push(frame.clone());
         frame
+    }
+
+    /// Forgets all but the first frames.
+    pub(super) fn rewind(&mut self, frames: usize) {
+        self.frames.truncate(frames);
+        self.chain = self
+            .frames
+            .last()
+            .map_or(Fake::chain(self.lane), Frame::chain_after);
     }
 
     pub(super) fn end_idx(&self) -> u64 {

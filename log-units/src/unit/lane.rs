@@ -124,6 +124,8 @@ pub(crate) struct Lane {
     sealed: Option<u64>,
     /// Damage was found at open: nothing above it counts until it is repaired (LOG-D1).
     lossy: bool,
+    /// All the cuts that the sequencer still holds have been heard.
+    based: bool,
     /// A cut length that this unit could not show when it was asked.
     missing_until: u64,
     /// Frame ends up to here were told to the sequencer on the present connection.
@@ -143,6 +145,7 @@ impl Lane {
             points: VecDeque::new(),
             sealed: None,
             lossy: false,
+            based: false,
             missing_until: 0,
             reported_idx: 0,
         }
@@ -291,27 +294,38 @@ impl Lane {
     }
 
     /// A cut gave the lane a length. Returns false when own content disagreed and was set aside.
+    /// One that is heard late, because its stamp was lost, is held against the content as well.
     pub(crate) fn cut(&mut self, from_idx: u64, to_idx: u64, chain: u128, cut_seq: u64) -> bool {
-        if to_idx <= self.cut_idx {
+        self.cut_idx = self.cut_idx.max(to_idx);
+        let at = self.points.partition_point(|point| point.to_idx < to_idx);
+        let known = self
+            .points
+            .get(at)
+            .is_some_and(|point| point.to_idx == to_idx);
+        if to_idx <= self.agreed_idx || known {
             return true;
         }
-        self.cut_idx = to_idx;
         let point = Point {
-            from_idx: from_idx.max(self.agreed_idx),
+            from_idx,
             to_idx,
             chain,
             cut_seq,
         };
         let full = self.points.len() >= POINTS_MAX;
-        match self.points.back_mut().filter(|_| full) {
+        match self
+            .points
+            .back_mut()
+            .filter(|last| full && last.to_idx < to_idx)
+        {
             Some(last) => {
+                let (from_idx, cut_seq) = (last.from_idx, last.cut_seq);
                 *last = Point {
-                    cut_seq: last.cut_seq,
-                    from_idx: last.from_idx,
+                    from_idx,
+                    cut_seq,
                     ..point
-                }
+                };
             }
-            None => self.points.push_back(point),
+            None => self.points.insert(at, point),
         }
         self.agree()
     }
@@ -332,6 +346,9 @@ impl Lane {
             }
             let damaged = self.bad_range(point.to_idx - 1).is_some();
             let held = self.frame_ending(point.to_idx).map(Held::chain_after);
+            if damaged && !self.based {
+                break; // Base may know of cuts before this one
+            }
             if damaged {
                 // The frames before the damage can no longer be compared with this cut.
                 self.forget(self.agreed_idx..point.to_idx);
@@ -378,7 +395,8 @@ impl Lane {
 
     /// The sequencer's word on a lane at connection: its length and chain.
     pub(crate) fn base(&mut self, length: u64, chain: u128, cut_seq: u64) -> bool {
-        let agrees = self.cut(self.cut_idx, length, chain, cut_seq);
+        self.based = true;
+        let agrees = self.cut(self.cut_idx, length, chain, cut_seq) && self.agree();
         if self.durable_idx < length {
             self.missing_until = length;
         }
