@@ -185,10 +185,11 @@ impl OldStream {
         };
         let Chain { members, missing } = chain.unwrap_or_else(all_missing);
         let mut others: Vec<Option<Live>> = others.into_iter().map(Some).collect();
-        let closed = members
+        let closed: Vec<Live> = members
             .into_iter()
             .filter_map(|index| others[index].take())
             .collect();
+        let missing = sharpen(missing, &closed).await?;
         garbage.extend(others.into_iter().flatten());
         Ok(OldStream {
             closed,
@@ -212,12 +213,23 @@ impl OldStream {
     }
 }
 
-fn missing_below(mark: u64, kept_from: u64) -> Vec<Range<u64>> {
-    if kept_from < mark {
-        vec![kept_from..mark]
-    } else {
-        Vec::new()
+/// Where a segment is missing, the one before it tells by its content where the gap begins.
+async fn sharpen(missing: Vec<Range<u64>>, closed: &[Live]) -> io::Result<Vec<Range<u64>>> {
+    let mut sharpened = Vec::with_capacity(missing.len());
+    for gap in missing {
+        let before = closed.iter().find(|live| live.header.limit() == gap.start);
+        let begin = match before {
+            Some(live) => survey(&live.header, &live.file).await?.end,
+            None => gap.start,
+        };
+        sharpened.push(begin.min(gap.start)..gap.end);
     }
+    Ok(sharpened)
+}
+
+fn missing_below(mark: u64, kept_from: u64) -> Vec<Range<u64>> {
+    let missing = (kept_from < mark).then_some(kept_from..mark);
+    missing.into_iter().collect()
 }
 
 async fn read_survey(live: &Live, _options: &Options) -> io::Result<Survey> {

@@ -2,6 +2,8 @@
 
 mod controls;
 mod damage;
+mod format;
+mod golden;
 mod judge;
 mod limits;
 mod power;

@@ -136,12 +136,8 @@ impl Walk {
             let torn = head.starts_with(&BATCH_MAGIC) && ours;
             return self.resynchronise(torn, None).await;
         };
-        if header.is_footer() && !self.closed {
-            return Ok(Step::End {
-                at: self.at,
-                torn: false,
-                mark: None,
-            });
+        if header.is_footer() {
+            return Ok(self.end_at_footer());
         }
         let mark = Some(header.synced_through.get());
         let len = header.body_bytes.get() as usize;
@@ -157,6 +153,20 @@ impl Walk {
         }
         self.at += header.batch_bytes();
         Ok(Step::Batch(header, body))
+    }
+
+    /// A footer ends what its segment holds: if more is expected here, a segment is missing.
+    fn end_at_footer(&mut self) -> Step {
+        let at = self.at;
+        if self.closed {
+            self.at = self.limit;
+            return Step::Bad(at..self.limit, None);
+        }
+        Step::End {
+            at,
+            torn: false,
+            mark: None,
+        }
     }
 
     /// Looks for the next intact header of this segment; magic, number, salt, offset and checksum
