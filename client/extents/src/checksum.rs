@@ -1,6 +1,9 @@
 //! CRC-32/ISCSI (Castagnoli): of bytes at once, of bytes as they come, and of two checksums combined.
 
+use std::sync::OnceLock;
+
 use crc_fast::{CrcAlgorithm, Digest};
+use dfs_wire::limits;
 
 const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc32Iscsi;
 
@@ -12,6 +15,20 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 /// The checksum of two runs of bytes, one after the other, from theirs.
 pub fn combine(first: u32, second: u32, second_bytes: u64) -> u32 {
     crc_fast::checksum_combine(ALGORITHM, first.into(), second.into(), second_bytes) as u32
+}
+
+/// [`combine`] with a second run of exactly one block, as a table: 128 of them are made to check one
+/// extent, and each costs 26 µs without it.
+pub(crate) fn combine_block(first: u32, second: u32) -> u32 {
+    static COLUMNS: OnceLock<[u32; 32]> = OnceLock::new();
+    // Moving a checksum past a block is linear in its bits.
+    let columns = COLUMNS.get_or_init(|| {
+        std::array::from_fn(|bit| combine(1 << bit, 0, limits::BLOCK_BYTES as u64))
+    });
+    let moved = columns.iter().enumerate().fold(0, |sum, (bit, column)| {
+        sum ^ (column & 0u32.wrapping_sub((first >> bit) & 1))
+    });
+    moved ^ second
 }
 
 /// A checksum of bytes that come one after the other.
@@ -52,6 +69,18 @@ mod tests {
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(b""), 0);
+    }
+
+    #[test]
+    fn a_block_combines_by_table_as_without() {
+        let mut first = 0x1234_5678u32;
+        for second in [0, 1, 0xffff_ffff, 0xdead_beef] {
+            for _ in 0..100 {
+                first = first.rotate_left(5).wrapping_mul(0x9e37_79b9) ^ second;
+                let whole = combine(first, second, limits::BLOCK_BYTES as u64);
+                assert_eq!(combine_block(first, second), whole);
+            }
+        }
     }
 
     #[test]

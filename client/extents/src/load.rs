@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dfs_wire::{Code, Refusal, limits, v1};
 use futures::StreamExt;
 
-use crate::checksum::{combine, crc32c};
+use crate::checksum::{combine, combine_block, crc32c};
 use crate::extents::Shared;
 
 /// A part of an extent: `length` bytes from `offset`.
@@ -123,7 +123,10 @@ impl<'a> Checked<'a> {
         let mut all = 0;
         for (index, crc) in (0u32..).zip(&header.block_crc32c) {
             let bytes = block.min(extent.stored_length - index * block);
-            all = combine(all, *crc, bytes.into());
+            all = match bytes as usize {
+                limits::BLOCK_BYTES => combine_block(all, *crc),
+                _ => combine(all, *crc, bytes.into()),
+            };
         }
         if all != extent.crc32c {
             return corrupt("its checksums do not give the one in the file's record");
