@@ -1,5 +1,6 @@
 //! The role on a log in memory, in a simulated world: clients, nodes and members made by hand.
 mod end_to_end;
+mod on_disk;
 mod past;
 mod replicas;
 mod retries;
@@ -62,13 +63,7 @@ impl Cluster {
             node_id,
             incarnation: self.incarnations,
         };
-        self.set_member(v1::Member {
-            node_id,
-            incarnation: owner.incarnation,
-            roles: vec!["materializer".into()],
-            address: address(node_id),
-            ..Default::default()
-        });
+        self.set_member(materializer(node_id, owner.incarnation));
         let env = self.world.node(&format!("node {node_id}"));
         let config = MaterializerConfig {
             owner,
@@ -117,6 +112,16 @@ impl Cluster {
             };
             *members = Arc::new(changed);
         });
+    }
+}
+
+fn materializer(node_id: u64, incarnation: u64) -> v1::Member {
+    v1::Member {
+        node_id,
+        incarnation,
+        roles: vec!["materializer".into()],
+        address: address(node_id),
+        ..Default::default()
     }
 }
 

@@ -77,62 +77,95 @@ async fn client_term(client: &mut Client) -> u64 {
 }
 
 #[test]
-fn a_deposed_primary_learns_it_from_the_fold_and_its_late_frames_are_void() {
+fn frames_behind_a_rivals_term_are_void_and_their_retries_apply_once() {
     SimWorld::run(43, |world| async move {
         let log = MemoryLog::stepped(world.node("log"));
         let mut cluster = Cluster::on(&world, log.clone());
-        let (cuts, env) = (log.clone(), world.node("cutter"));
-        let pace = env.clone();
-        let cutting = env.spawn("cut", async move {
-            loop {
-                cuts.cut();
-                tick(&pace).await;
-            }
-        });
+        // The lane with the smallest id comes first in every cut.
+        let lane = log.appender(v1::Owner::default()).await.unwrap();
+        let env = world.node("cutter");
+        let cutting = cut_always(&env, &log);
         let first = cluster.start(1).await;
         first.is("primary").await;
-        let second = cluster.start(2).await;
+        cluster.set_member(materializer(2, 99));
+        first.env.sleep(Duration::from_secs(1)).await; // node 2 becomes a replica
         let mut client = first.client().await;
         client.open_session(7).await;
-        first.env.sleep(Duration::from_secs(1)).await;
+        client.mutate(0, 1, mkdir("d")).await.unwrap();
         cutting.abort();
-        // Nothing is cut any more; both have frames on their lanes, the rival's term in front.
-        cluster.set_gone(1, true);
-        second.env.sleep(Duration::from_secs(1)).await;
-        let ids = client
-            .send(vec![client.mutation(0, 1, create("f", b"x"))])
-            .await;
-        first.env.sleep(Duration::from_secs(1)).await;
-        let (first_lane, second_lane) = (1, 2);
-        assert!(first_lane < second_lane, "lanes are cut in rising order");
-        log.cut();
-        let answer = client.answer(ids[0]).await;
-        // The first lane's frame comes before the rival's term, so it took effect.
-        assert!(matches!(answer.body, Some(Body::Done(_))), "{answer:?}");
-        let late = client.mutate(0, 2, create("g", b"x")).await;
-        assert_eq!(code(&late), Some(Code::Moved));
-        cluster.set_gone(1, false);
-        // Back again: the first becomes primary on a third lane; the second's late frame is void.
-        let mut other = second.client().await;
-        second.is("primary").await;
-        other.session = client.session;
-        other.session.term = second.role.status().await.unwrap().term;
-        cluster.set_gone(2, true);
-        first.env.sleep(Duration::from_secs(1)).await;
-        log.cut();
-        first.is("primary").await;
-        let ids = other
-            .send(vec![other.mutation(0, 2, create("g", b"x"))])
-            .await;
-        let answer = other.answer(ids[0]).await;
-        let Some(Body::Refusal(refusal)) = answer.body else {
-            panic!("refused")
+
+        let create = |slot, seq| client.mutation(slot, seq, create(&format!("d/{slot}"), b"x"));
+        let requests: Vec<_> = (0..8).map(|slot| create(slot, 2)).collect();
+        let refused = client.mutation(8, 1, mkdir("d"));
+        let mut ids = client.send(requests.clone()).await;
+        ids.extend(client.send(vec![refused]).await);
+        first.env.sleep(Duration::from_millis(50)).await;
+        let rival = v1::Owner {
+            node_id: 2,
+            incarnation: 99,
         };
-        assert!(
-            matches!(refusal.code(), Code::Void | Code::Moved),
-            "{refusal:?}"
-        );
+        let term = crate::plan::control::term_started(0, client.session.term, rival);
+        append(&lane, term);
+        log.cut();
+        for id in &ids[..8] {
+            let Some(Body::Refusal(refusal)) = client.answer(*id).await.body else {
+                panic!("void")
+            };
+            assert_eq!((refusal.code(), refusal.not_done), (Code::Void, true));
+        }
+        // The refusal stood on the own term, which ended before it could be answered.
+        let Some(Body::Refusal(refusal)) = client.answer(ids[8]).await.body else {
+            panic!("moved")
+        };
+        assert_eq!(refusal.code(), Code::Moved);
+        assert!(client.names("d", None).await.unwrap().is_empty());
+
+        let second = cluster.start(2).await;
+        cut_always(&env, &log);
+        second.is("primary").await;
+        let mut client = second.client().await;
+        client.open_session(7).await;
+        for _ in 0..2 {
+            let retries = requests.iter().map(|request| {
+                let slot = request.slot.unwrap();
+                let slot = v1::SlotUse {
+                    attempt: 2,
+                    term: client.session.term,
+                    ..slot
+                };
+                v1::Request {
+                    slot: Some(slot),
+                    ..request.clone()
+                }
+            });
+            let retries = retries.collect();
+            for id in client.send(retries).await {
+                let answer = client.answer(id).await;
+                assert!(matches!(answer.body, Some(Body::Done(_))), "{answer:?}");
+            }
+        }
+        assert_eq!(client.names("d", None).await.unwrap().len(), 8);
     });
+}
+
+fn cut_always(env: &Env, log: &Arc<MemoryLog>) -> dfs_env::Task<()> {
+    let (log, pace) = (log.clone(), env.clone());
+    env.spawn("cut", async move {
+        loop {
+            log.cut();
+            tick(&pace).await;
+        }
+    })
+}
+
+fn append(lane: &dfs_log::Appender, planned: crate::plan::Planned) {
+    let draft = dfs_log::Draft {
+        tags: planned.tags,
+        guards: planned.guards_encoded,
+        record: planned.encoded,
+        ..Default::default()
+    };
+    lane.try_append(draft).unwrap().unwrap();
 }
 
 #[test]
@@ -199,14 +232,8 @@ fn a_primary_whose_records_are_stuck_leaves_its_office_to_the_other() {
     SimWorld::run(46, |world| async move {
         let log = MemoryLog::stepped(world.node("log"));
         let mut cluster = Cluster::on(&world, log.clone());
-        let (cuts, env) = (log.clone(), world.node("cutter"));
-        let pace = env.clone();
-        let cutting = env.spawn("cut", async move {
-            loop {
-                cuts.cut();
-                tick(&pace).await;
-            }
-        });
+        let env = world.node("cutter");
+        let cutting = cut_always(&env, &log);
         let first = cluster.start(1).await;
         first.is("primary").await;
         let second = cluster.start(2).await;
@@ -287,13 +314,7 @@ fn replicas_tell_their_digests_and_one_that_differs_stops() {
             .await
             .unwrap();
         let wrong = crate::plan::control::digest_taken(0, 2, 4096, told[0].digest + 1);
-        let draft = dfs_log::Draft {
-            tags: wrong.tags,
-            guards: wrong.guards_encoded,
-            record: wrong.encoded,
-            ..Default::default()
-        };
-        lane.append(draft).await.unwrap();
+        append(&lane, wrong);
         assert_eq!(first.role.failed().await.code(), Code::State);
         assert_eq!(second.role.failed().await.code(), Code::State);
     });

@@ -1,0 +1,88 @@
+//! The role on its store on disk, with real time and threads.
+use super::*;
+use std::path::Path;
+
+async fn start(log: &Arc<MemoryLog>, dir: &Path, incarnation: u64) -> Node {
+    let env = Env::real();
+    let config = MaterializerConfig {
+        owner: v1::Owner {
+            node_id: 1,
+            incarnation,
+        },
+        rank: 0,
+        cluster_id: CLUSTER.into(),
+        store: Store::Directory(dir.into()),
+        settings: settings(),
+        members: watch::channel(Arc::default()).1,
+    };
+    let role = MaterializerRole::start(env.clone(), config, log.clone())
+        .await
+        .unwrap();
+    let node = Node { env, role };
+    node.is("primary").await;
+    node
+}
+
+#[tokio::test]
+async fn a_kept_store_goes_on_and_a_deleted_one_is_folded_again() {
+    let log = MemoryLog::new(Env::real());
+    let dir = tempfile::tempdir().unwrap();
+    let node = start(&log, dir.path(), 1).await;
+    let mut client = node.client().await;
+    client.open_session(7).await;
+    for n in 1..=100 {
+        client
+            .mutate(0, n, create(&format!("f{n}"), b"x"))
+            .await
+            .unwrap();
+    }
+    let before = node.digest().await;
+    node.role.stop().await;
+    drop((node, client));
+
+    let node = start(&log, dir.path(), 2).await;
+    let mut client = node.client().await;
+    client.open_session(7).await;
+    client.mutate(0, 101, create("g", b"x")).await.unwrap();
+    node.role.stop().await;
+    drop((node, client));
+
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    let node = start(&log, dir.path(), 3).await;
+    let mut client = node.client().await;
+    assert_eq!(client.names("", None).await.unwrap().len(), 101);
+    let ask = request(Op::Digest(v1::DigestRequest { at_lsn: before.0 }));
+    let answer = client.ask(ask).await.unwrap();
+    let proven = v1::DigestAnswer {
+        lsn: before.0,
+        digest: before.1,
+        refolded: true,
+    };
+    assert_eq!(answer.body, Some(Body::Digest(proven)));
+    node.role.stop().await;
+}
+
+#[tokio::test]
+async fn the_store_of_another_cluster_is_refused() {
+    let log = MemoryLog::new(Env::real());
+    let dir = tempfile::tempdir().unwrap();
+    let node = start(&log, dir.path(), 1).await;
+    node.role.stop().await;
+    drop(node);
+    let config = MaterializerConfig {
+        owner: v1::Owner {
+            node_id: 1,
+            incarnation: 2,
+        },
+        rank: 0,
+        cluster_id: b"quite another 16"[..].into(),
+        store: Store::Directory(dir.path().into()),
+        settings: settings(),
+        members: watch::channel(Arc::default()).1,
+    };
+    let refused = MaterializerRole::start(Env::real(), config, log).await;
+    assert_eq!(
+        refused.err().map(|refusal| refusal.code()),
+        Some(Code::Mismatch)
+    );
+}
