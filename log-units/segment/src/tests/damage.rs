@@ -154,7 +154,7 @@ pub(super) fn run(
                 .map_err(|e| format!("before any harm, {step:?}: {e}"))?;
         }
         run.opened().await?;
-        run.restart(seed % 2 == 0);
+        run.restart(seed.is_multiple_of(2));
         let before = marks(&run.machine).await;
         do_harm(&run.machine, harms, &before);
         run.ledger.protected = Some(surviving_mark(&run.machine, &before).await);
@@ -170,7 +170,7 @@ pub(super) fn run(
 }
 
 proptest! {
-    #![proptest_config(proptest::test_runner::Config { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(proptest::test_runner::Config { cases: 100, failure_persistence: None, ..Default::default() })]
 
     /// One spot is damaged: what was marked is there or is called corrupt; nothing is wrong.
     #[test]

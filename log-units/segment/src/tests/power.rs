@@ -223,7 +223,7 @@ pub(super) fn run(seed: u64, steps: &[Step], sabotage: Option<Sabotage>) -> Resu
 }
 
 proptest! {
-    #![proptest_config(proptest::test_runner::Config { cases: 150, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(proptest::test_runner::Config { cases: 100, failure_persistence: None, ..Default::default() })]
 
     /// Nothing acknowledged is lost, nothing wrong is found, nothing is called corrupt.
     #[test]
