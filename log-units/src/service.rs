@@ -17,9 +17,9 @@ use crate::extents::store::Extents;
 use crate::failure::Failure;
 use crate::log::append::append;
 use crate::log::conversation::Conversation;
+use crate::log::ledger::Ledger;
 use crate::log::owner::{Order, Owner, QUEUE_MAX};
 use crate::log::scan::scan;
-use crate::log::shared::Shared;
 use crate::log::stream::open_log;
 
 /// An orderly stop takes at most so long; then it is as after a crash, which is always safe.
@@ -30,7 +30,7 @@ const HEADER_WAIT: Duration = Duration::from_secs(10);
 /// A running log unit.
 pub struct UnitRole {
     env: Env,
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     queue: mpsc::Sender<Order>,
     extents: Extents,
 }
@@ -55,22 +55,22 @@ impl UnitRole {
         let (disk, file_bytes) = (config.extents.clone(), config.extent_file_bytes);
         let extents = Extents::open(&env, disk, file_bytes, failure.clone()).await;
         let extents = extents.map_err(|e| Refusal::new(Code::State, what, e.to_string()))?;
-        let shared = Arc::new(Shared::new(config, state, opened.reader, failure));
+        let ledger = Arc::new(Ledger::new(config, state, opened.reader, failure));
         let (queue, orders) = mpsc::channel(QUEUE_MAX);
         env.spawn(
             "log",
-            Owner::new(env.clone(), shared.clone(), opened.writer).run(orders),
+            Owner::new(env.clone(), ledger.clone(), opened.writer).run(orders),
         );
         let conversation = Conversation {
             env: env.clone(),
-            shared: shared.clone(),
+            ledger: ledger.clone(),
             queue: queue.clone(),
             connector,
         };
         env.spawn("sequencer", conversation.run());
         Ok(Arc::new(UnitRole {
             env,
-            shared,
+            ledger,
             queue,
             extents,
         }))
@@ -78,12 +78,12 @@ impl UnitRole {
 
     /// Ends only when the role has failed (LOG-U3), with why; who runs it starts it anew.
     pub async fn failed(&self) -> String {
-        self.shared.failure.wait().await
+        self.ledger.failure.wait().await
     }
 
     /// Stops taking work, writes and syncs what was taken, and ends every task, within 5 s.
     pub async fn stop(&self) {
-        self.shared.stop();
+        self.ledger.stop();
         let orderly = async {
             let (reply, stopped) = oneshot::channel();
             if self.queue.send(Order::Stop(reply)).await.is_ok() {
@@ -93,7 +93,7 @@ impl UnitRole {
         };
         if self.env.timeout(STOP_WAIT, orderly).await.is_err() {
             tracing::warn!(
-                unit_id = self.shared.config.unit_id,
+                unit_id = self.ledger.config.unit_id,
                 "stop a unit: it took too long"
             );
         }
@@ -117,13 +117,13 @@ impl LogUnit for UnitRole {
         frames: Requests<v1::AppendRequest>,
     ) -> Result<Answers<v1::CreditBatch>, Refusal> {
         self.check_running()?;
-        Ok(append(&self.env, &self.shared, &self.queue, frames))
+        Ok(append(&self.env, &self.ledger, &self.queue, frames))
     }
 
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
         self.check_running()?;
-        check_unit(&self.shared.config, request.unit_id)?;
-        Ok(scan(&self.env, &self.shared, request))
+        check_unit(&self.ledger.config, request.unit_id)?;
+        Ok(scan(&self.env, &self.ledger, request))
     }
 
     async fn store(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
@@ -141,13 +141,13 @@ impl LogUnit for UnitRole {
                 "it does not begin with a header",
             ));
         };
-        check_unit(&self.shared.config, header.unit_id)?;
+        check_unit(&self.ledger.config, header.unit_id)?;
         self.extents.store(header, parts).await
     }
 
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
         self.check_running()?;
-        check_unit(&self.shared.config, request.unit_id)?;
+        check_unit(&self.ledger.config, request.unit_id)?;
         self.extents.load(request).await
     }
 
@@ -155,19 +155,19 @@ impl LogUnit for UnitRole {
         &self,
         request: v1::UnitStatusRequest,
     ) -> Result<v1::UnitStatusAnswer, Refusal> {
-        check_unit(&self.shared.config, request.unit_id)?;
-        let config = &self.shared.config;
+        check_unit(&self.ledger.config, request.unit_id)?;
+        let config = &self.ledger.config;
         let space = config.log.space().await;
         let space =
             space.map_err(|e| Refusal::new(Code::Unavailable, "the unit's disk", e.to_string()))?;
-        let counters = &self.shared.counters;
+        let counters = &self.ledger.counters;
         let (extents, extent_bytes) = self.extents.index.totals();
         let log_syncs = counters.syncs.load(Ordering::Relaxed);
-        let state = self.shared.state.lock();
+        let state = self.ledger.state.lock();
         Ok(v1::UnitStatusAnswer {
             unit_id: config.unit_id,
             nonce: config.nonce.clone(),
-            log_bytes: self.shared.log_bytes(),
+            log_bytes: self.ledger.log_bytes(),
             extent_bytes,
             extents,
             fsyncs: log_syncs + self.extents.syncs.load(Ordering::Relaxed),
@@ -185,8 +185,8 @@ impl LogUnit for UnitRole {
 
 impl UnitRole {
     fn check_running(&self) -> Result<(), Refusal> {
-        if self.shared.is_stopping() {
-            let what = format!("unit {}", self.shared.config.unit_id);
+        if self.ledger.is_stopping() {
+            let what = format!("unit {}", self.ledger.config.unit_id);
             return Err(Refusal::new(Code::Unavailable, what, "it is stopping"));
         }
         Ok(())

@@ -9,19 +9,19 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::log::board::{Board, Listening};
+use crate::log::ledger::Ledger;
 use crate::log::owner::{Append, Order, room_for};
-use crate::log::shared::Shared;
 
 /// Answers with credits until either side ends.
 pub(crate) fn append(
     env: &dfs_env::Env,
-    shared: &Arc<Shared>,
+    ledger: &Arc<Ledger>,
     queue: &mpsc::Sender<Order>,
     requests: Requests<v1::AppendRequest>,
 ) -> Answers<v1::CreditBatch> {
     let board = Arc::new(Board::default());
     let intake = Intake {
-        shared: shared.clone(),
+        ledger: ledger.clone(),
         queue: queue.clone(),
         board: board.clone(),
         requests,
@@ -36,7 +36,7 @@ pub(crate) fn append(
 }
 
 struct Intake {
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     queue: mpsc::Sender<Order>,
     board: Arc<Board>,
     requests: Requests<v1::AppendRequest>,
@@ -45,11 +45,11 @@ struct Intake {
 impl Intake {
     async fn run(mut self) {
         let board = self.board.clone();
-        let shared = self.shared.clone();
+        let ledger = self.ledger.clone();
         tokio::select! {
             biased;
             () = board.closed() => {}
-            () = shared.stopped() => board.end(),
+            () = ledger.stopped() => board.end(),
             taken = self.take_all() => match taken {
                 Ok(()) => board.end(),
                 Err(refusal) => board.refuse(refusal),
@@ -68,11 +68,11 @@ impl Intake {
     }
 
     async fn take(&mut self, request: v1::AppendRequest) -> Result<(), Refusal> {
-        crate::service::check_unit(&self.shared.config, request.unit_id)?;
+        crate::service::check_unit(&self.ledger.config, request.unit_id)?;
         let bytes = room_for(&request.frames);
         let (lane, frames) = (request.lane, parse(request)?);
         // Back-pressure: waits while too much is staged (of all lanes).
-        let room = self.shared.room.clone().acquire_many_owned(bytes).await;
+        let room = self.ledger.room.clone().acquire_many_owned(bytes).await;
         let room = room.map_err(|_| ended())?;
         let append = Append {
             lane,

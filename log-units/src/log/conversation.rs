@@ -10,8 +10,8 @@ use dfs_wire::{Code, Refusal, v1};
 use futures::{StreamExt, stream};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::log::ledger::Ledger;
 use crate::log::owner::Order;
-use crate::log::shared::Shared;
 
 /// A new conversation follows a broken one after so long, doubled each time up to the second
 /// number: a failover of the sequencer takes some hundred ms.
@@ -21,7 +21,7 @@ const ORDERS_MAX: usize = 64;
 
 pub(crate) struct Conversation {
     pub(crate) env: Env,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) queue: mpsc::Sender<Order>,
     pub(crate) connector: Arc<dyn Connector>,
 }
@@ -29,10 +29,10 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// Until the role stops.
     pub(crate) async fn run(self) {
-        let shared = self.shared.clone();
+        let ledger = self.ledger.clone();
         tokio::select! {
             biased;
-            () = shared.stopped() => {}
+            () = ledger.stopped() => {}
             () = self.talk_for_ever() => {}
         }
     }
@@ -45,7 +45,7 @@ impl Conversation {
                 Ok(()) => "the sequencer ended it".to_string(),
                 Err(refusal) => format!("{refusal:?}"),
             };
-            let unit_id = self.shared.config.unit_id;
+            let unit_id = self.ledger.config.unit_id;
             tracing::info!(unit_id, why, "talk with the sequencer");
             wait = if based {
                 BACKOFF.0
@@ -86,9 +86,9 @@ impl Conversation {
     fn reports(&self, number: u64, ended: oneshot::Receiver<()>) -> Requests<v1::UnitReport> {
         let hello = self.hello(number);
         let told = Reports {
-            shared: self.shared.clone(),
+            ledger: self.ledger.clone(),
             number,
-            tellable: self.shared.watch_tellable(),
+            tellable: self.ledger.watch_tellable(),
             ended,
         };
         let durable = stream::unfold(told, |mut told| async move {
@@ -99,8 +99,8 @@ impl Conversation {
     }
 
     fn hello(&self, number: u64) -> v1::UnitReport {
-        let config = &self.shared.config;
-        let mut state = self.shared.state.lock();
+        let config = &self.ledger.config;
+        let mut state = self.ledger.state.lock();
         report(Report::Hello(state.hello(
             number,
             config.nonce.clone(),
@@ -110,7 +110,7 @@ impl Conversation {
 }
 
 struct Reports {
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     number: u64,
     tellable: watch::Receiver<u64>,
     ended: oneshot::Receiver<()>,
@@ -124,7 +124,7 @@ impl Reports {
                 return None;
             }
             self.tellable.mark_unchanged();
-            if let Some(durable) = self.shared.state.lock().durable(self.number) {
+            if let Some(durable) = self.ledger.state.lock().durable(self.number) {
                 return Some(durable);
             }
             tokio::select! {

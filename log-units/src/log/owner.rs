@@ -17,8 +17,8 @@ use futures::future::OptionFuture;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::log::board::Board;
+use crate::log::ledger::Ledger;
 use crate::log::round::{Round, Rounds, StagedFrame, Writing};
-use crate::log::shared::Shared;
 use crate::unit::lane::Staged;
 use crate::unit::note::Note;
 use crate::unit::recover::synced_stamp;
@@ -47,7 +47,7 @@ pub(crate) struct Append {
 
 pub(crate) struct Owner {
     env: Env,
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     staged: VecDeque<StagedFrame>,
     rounds: Rounds,
     /// Who appends to each lane; kept while its stream lives.
@@ -55,12 +55,12 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) fn new(env: Env, shared: Arc<Shared>, writer: Writer) -> Owner {
-        let rounds = Rounds::new(env.clone(), shared.clone(), writer);
+    pub(crate) fn new(env: Env, ledger: Arc<Ledger>, writer: Writer) -> Owner {
+        let rounds = Rounds::new(env.clone(), ledger.clone(), writer);
         let (staged, boards) = (VecDeque::new(), BTreeMap::new());
         Owner {
             env,
-            shared,
+            ledger,
             staged,
             rounds,
             boards,
@@ -70,8 +70,8 @@ impl Owner {
     /// Runs until `Stop`, the end of its users, or a failure (LOG-U3).
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Order>) {
         if let Err(why) = self.serve(&mut queue).await {
-            self.shared.failure.set(why);
-            self.shared.stop();
+            self.ledger.failure.set(why);
+            self.ledger.stop();
         }
     }
 
@@ -117,7 +117,7 @@ impl Owner {
             return Ok(None); // never reported; it does not keep the role from stopping
         }
         #[cfg(test)]
-        if self.shared.config.reports_before_sync {
+        if self.ledger.config.reports_before_sync {
             self.lie();
         }
         self.rounds.begin(&mut self.staged, stopping)
@@ -126,13 +126,13 @@ impl Owner {
     /// The defect on purpose: what is only staged is said to be durable.
     #[cfg(test)]
     fn lie(&mut self) {
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         for staged in &self.staged {
             let frame = &staged.frame;
             state.synced(frame.header.lane, frame.end_idx(), frame.chain_after());
         }
         drop(state);
-        self.shared.now_tellable();
+        self.ledger.now_tellable();
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -160,7 +160,7 @@ impl Owner {
         };
         let mut refused = None;
         {
-            let mut state = self.shared.state.lock();
+            let mut state = self.ledger.state.lock();
             let agreed_before = state.lane(lane).map_or(0, |lane| lane.agreed_idx());
             for frame in frames {
                 if state.is_full() && !frame.header.privileged {
@@ -169,7 +169,7 @@ impl Owner {
                 match state.stage(&frame) {
                     Some(Staged::Taken) => {
                         let frame = Arc::new(frame);
-                        self.shared.cache.insert(frame.clone());
+                        self.ledger.cache.insert(frame.clone());
                         self.staged.push_back(StagedFrame {
                             frame,
                             _room: room.clone(),
@@ -188,7 +188,7 @@ impl Owner {
                 .lane(lane)
                 .is_some_and(|lane| lane.agreed_idx() > agreed_before)
             {
-                self.shared.now_readable();
+                self.ledger.now_readable();
             }
             fill_credit(&mut credit, &state);
         }
@@ -201,7 +201,7 @@ impl Owner {
     }
 
     fn told(&mut self, orders: &[v1::UnitOrder]) -> Result<(), Refusal> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         let mut told = Ok(());
         for order in orders {
             told = match &order.order {
@@ -229,26 +229,26 @@ impl Owner {
                 "hold own frames against a cut: they differ and are set aside"
             );
         }
-        self.shared.now_readable();
-        self.shared.now_tellable();
+        self.ledger.now_readable();
+        self.ledger.now_tellable();
         told
     }
 
     /// Now readers can find the frames on the disk.
     fn place(&self, round: &Round) {
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         for (staged, position) in round.frames.iter().zip(&round.positions) {
             let frame = &staged.frame;
             let (lane, end_idx) = (frame.header.lane, frame.end_idx());
             state.written(lane, end_idx, frame.chain_after(), *position);
         }
         drop(state);
-        self.shared.cache.written(round.frames.len());
+        self.ledger.cache.written(round.frames.len());
         let records = round
             .frames
             .iter()
             .map(|staged| u64::from(staged.frame.header.count));
-        let counters = &self.shared.counters;
+        let counters = &self.ledger.counters;
         counters
             .frames
             .fetch_add(round.frames.len() as u64, Ordering::Relaxed);
@@ -262,7 +262,7 @@ impl Owner {
             let frame = &staged.frame;
             lanes.insert(frame.header.lane, (frame.end_idx(), frame.chain_after()));
         }
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         for note in &round.notes {
             if let Note::Stamp(stamp) = note {
                 state.stamp_synced(synced_stamp(stamp));
@@ -272,12 +272,12 @@ impl Owner {
             .iter()
             .for_each(|(lane, (end_idx, chain))| state.synced(*lane, *end_idx, *chain));
         drop(state);
-        self.shared.now_tellable();
+        self.ledger.now_tellable();
         self.post_credits(lanes.into_keys().collect());
     }
 
     fn post_credits(&mut self, lanes: Vec<u64>) {
-        let state = self.shared.state.lock();
+        let state = self.ledger.state.lock();
         for lane in lanes {
             let board = self.boards.get(&lane).and_then(Weak::upgrade);
             let Some(board) = board else {
@@ -295,18 +295,18 @@ impl Owner {
 
     /// LOG-U8: Credit 0 to everybody, and again when room is back.
     fn set_full(&mut self, full: bool) {
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         if state.is_full() == full {
             return;
         }
         state.set_full(full);
         drop(state);
         tracing::warn!(
-            unit_id = self.shared.config.unit_id,
+            unit_id = self.ledger.config.unit_id,
             full,
             "look at the disk's room"
         );
-        self.shared.now_tellable();
+        self.ledger.now_tellable();
         self.post_credits(self.boards.keys().copied().collect());
     }
 }
@@ -338,5 +338,5 @@ fn refusal(frame: &Frame, wrong: &Staged) -> Refusal {
 /// Bytes of room that a message of frames takes, at most all there is.
 pub(crate) fn room_for(frames: &[Bytes]) -> u32 {
     let bytes: usize = frames.iter().map(Bytes::len).sum();
-    bytes.min(crate::log::shared::STAGED_BYTES_MAX) as u32
+    bytes.min(crate::log::ledger::STAGED_BYTES_MAX) as u32
 }

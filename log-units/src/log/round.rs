@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::log::entries::{KIND_FRAME, encode_note};
-use crate::log::shared::Shared;
+use crate::log::ledger::Ledger;
 use crate::unit::note::Note;
 
 /// One round: long enough that the sync dominates, short enough that it is soon over.
@@ -56,7 +56,7 @@ pub(crate) type Writing = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 pub(crate) struct Rounds {
     env: Env,
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     /// `None` while it writes.
     writer: Option<Writer>,
     /// Taken by the writer, not by the full disk: written as soon as there is room.
@@ -69,11 +69,11 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    pub(crate) fn new(env: Env, shared: Arc<Shared>, writer: Writer) -> Rounds {
+    pub(crate) fn new(env: Env, ledger: Arc<Ledger>, writer: Writer) -> Rounds {
         let room_seen = env.now();
         Rounds {
             env,
-            shared,
+            ledger,
             writer: Some(writer),
             turned_away: None,
             pause_until: None,
@@ -121,7 +121,7 @@ impl Rounds {
     }
 
     fn take_notes(&mut self, now: Instant, at_once: bool) -> Vec<Note> {
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         let waiting = state.notes_waiting();
         if waiting == 0 {
             self.notes_since = None;
@@ -165,7 +165,7 @@ impl Rounds {
         self.writer = Some(ended.writer);
         match ended.committed {
             Ok(()) => {
-                self.shared.count_sync();
+                self.ledger.count_sync();
                 self.pause_until = None;
                 self.unmarked_since = Some(self.env.now());
                 Ok(Some(ended.round))
@@ -197,13 +197,13 @@ impl Rounds {
     /// LOG-U8: whether the disk counts as full; `None` when it is not the time to look.
     pub(crate) async fn look_at_room(&mut self) -> Result<Option<bool>, String> {
         let now = self.env.now();
-        let full = self.shared.state.lock().is_full();
+        let full = self.ledger.state.lock().is_full();
         let waited = now >= self.room_seen + ROOM_LOOK;
         if self.bytes_since_room < ROOM_LOOK_BYTES && !(full && waited) && !self.is_turned_away() {
             return Ok(None);
         }
         (self.room_seen, self.bytes_since_room) = (now, 0);
-        let space = self.shared.config.log.space().await;
+        let space = self.ledger.config.log.space().await;
         let space = space.map_err(|e| format!("look at the disk's room: {e}"))?;
         let full = self.is_turned_away() || space.beyond_headroom() == 0;
         self.keep_free(if full { 0 } else { space.headroom() });
@@ -214,7 +214,7 @@ impl Rounds {
     pub(crate) fn next_wake(&self) -> Duration {
         let Some(_) = &self.writer else { return NEVER };
         let now = self.env.now();
-        let full = self.shared.state.lock().is_full();
+        let full = self.ledger.state.lock().is_full();
         let wakes = [
             self.notes_since.map(|since| since + STAMP_IDLE),
             self.unmarked_since.map(|since| since + MARK_IDLE),

@@ -14,7 +14,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::log::shared::Shared;
+use crate::log::ledger::Ledger;
 use crate::unit::lane::tag_filter;
 use crate::unit::plan::{
     FrameStep, Plan, Question, Step, Stop, corrupt_refusal, join_skip, skip_of,
@@ -30,7 +30,7 @@ const LAG_WAIT: Duration = Duration::from_millis(500);
 
 struct Scan {
     env: Env,
-    shared: Arc<Shared>,
+    ledger: Arc<Ledger>,
     question: Question,
     tags: BTreeSet<u64>,
     max_bytes: u64,
@@ -51,7 +51,7 @@ enum End {
 
 pub(crate) fn scan(
     env: &Env,
-    shared: &Arc<Shared>,
+    ledger: &Arc<Ledger>,
     request: v1::ScanRequest,
 ) -> Answers<v1::ScanBatch> {
     let tags: Vec<Tag> = request.tags.iter().map(|tag| Tag(*tag)).collect();
@@ -69,13 +69,13 @@ pub(crate) fn scan(
     let cursor = request.from_lsn.max(1);
     let scan = Scan {
         env: env.clone(),
-        shared: shared.clone(),
+        ledger: ledger.clone(),
         question,
         tags: request.tags.into_iter().collect(),
         max_bytes: max_bytes.clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX),
         cursor,
         progress: cursor,
-        readable: shared.watch_readable(),
+        readable: ledger.watch_readable(),
         end: End::Open,
     };
     let batches = stream::unfold(scan, |mut scan| async move {
@@ -94,12 +94,12 @@ impl Scan {
                 End::Refused(refusal) => return Some(Err(refusal)),
                 End::Ended => return None,
             }
-            if self.shared.is_stopping() {
+            if self.ledger.is_stopping() {
                 return None;
             }
             self.readable.mark_unchanged();
             let mut plan =
-                self.shared
+                self.ledger
                     .state
                     .lock()
                     .plan(&self.question, self.cursor, self.max_bytes);
@@ -199,7 +199,7 @@ impl Scan {
     async fn frame(&self, step: &FrameStep) -> Result<Arc<Frame>, Refusal> {
         let held = &step.held;
         let kept = self
-            .shared
+            .ledger
             .cache
             .get(step.lane, held.end_idx(), held.chain_after());
         if let Some(frame) = kept {
@@ -222,7 +222,7 @@ impl Scan {
             why,
             "read a frame back"
         );
-        let mut state = self.shared.state.lock();
+        let mut state = self.ledger.state.lock();
         state.forget(step.lane, first_idx..end_idx);
         Err(corrupt_refusal(
             step.lane,
@@ -235,7 +235,7 @@ impl Scan {
 impl Scan {
     async fn read(&self, position: u64, len: u32) -> Result<Frame, String> {
         let read = self
-            .shared
+            .ledger
             .reader
             .read_sized(Position(position), len as usize)
             .await;

@@ -32,7 +32,6 @@ pub(crate) async fn open_log(
         segment_bytes_min: config.segment_bytes_min,
         segment_bytes_max: config.segment_bytes_max,
         keep_free_bytes: config.log.space().await?.headroom(),
-        ..Options::default()
     };
     let opened = dfs_segment::open(env, config.log.clone(), DIR, options).await?;
     let unit_id = config.unit_id;

@@ -50,7 +50,7 @@ fn a_gap_is_named_a_double_is_fine_and_other_bytes_are_refused() {
         let (rig, mut appender) = one_lane(&world, |_| {}).await;
         let second = appender.make(3, 10, Tag::shard(0));
         let third = appender.make(1, 10, Tag::shard(0));
-        appender.send(&[third.clone()]).await;
+        appender.send(std::slice::from_ref(&third)).await;
         let credit = appender.credit().await.expect("credit");
         assert!(credit.gap && credit.staged_idx == 1, "{credit:?}"); // LOG-U1
         appender.send(&[second, third]).await;

@@ -2,6 +2,7 @@
 //!
 //! - `fake.rs`: the sequencer; `rig.rs`: a unit, an appender and a reader around it
 //! - `log.rs`: append, cut, scan; `damage.rs`: what disks do; `power.rs`: crashes, and a judge of them
+//! - `rules.rs`: properties of the pure part
 //! - `extents.rs`: store and load; `format.rs`: FORMAT.md against the code
 mod damage;
 mod extents;
@@ -10,3 +11,4 @@ mod format;
 mod log;
 mod power;
 mod rig;
+mod rules;

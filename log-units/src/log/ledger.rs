@@ -23,7 +23,7 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
 }
 
-pub(crate) struct Shared {
+pub(crate) struct Ledger {
     pub(crate) config: UnitConfig,
     /// Changed by the owner task; scans read it and mark what they found damaged, the conversation
     /// notes what it has told.
@@ -40,9 +40,9 @@ pub(crate) struct Shared {
     stopping: watch::Sender<bool>,
 }
 
-impl Shared {
-    pub(crate) fn new(config: UnitConfig, state: Unit, reader: Reader, failure: Failure) -> Shared {
-        Shared {
+impl Ledger {
+    pub(crate) fn new(config: UnitConfig, state: Unit, reader: Reader, failure: Failure) -> Ledger {
+        Ledger {
             cache: Cache::new(config.cache_bytes),
             config,
             state: Mutex::new(state),

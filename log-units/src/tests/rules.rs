@@ -1,0 +1,297 @@
+//! Properties of the pure part: whatever a unit is sent and told, it serves only what was cut.
+
+use bytes::Bytes;
+use dfs_wire::frame::{Frame, FrameDraft, chain_halves};
+use dfs_wire::{Tag, v1};
+use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+
+use crate::unit::lane::{Lane, Staged};
+use crate::unit::plan::{Plan, Question, Step, Stop};
+use crate::unit::state::Unit;
+
+const FIRST_CHAIN: u128 = 42;
+/// Where the two histories part.
+const FORK: usize = 6;
+
+fn freeze(lane: u64, before: Option<&Frame>, first: u128, salt: u64, count: usize) -> Frame {
+    let record = Bytes::copy_from_slice(&salt.to_le_bytes());
+    let tags = vec![Tag::shard(salt % 4)];
+    let draft = FrameDraft {
+        tags,
+        records: vec![record; count],
+        ..Default::default()
+    };
+    let (idx, chain) = before.map_or((0, first), |frame| (frame.end_idx(), frame.chain_after()));
+    draft.freeze(lane, idx, chain)
+}
+
+/// Two histories of a lane with the same frame boundaries: equal before `FORK`, different after.
+fn histories() -> [Vec<Frame>; 2] {
+    [0, 100].map(|salt| {
+        let mut frames: Vec<Frame> = Vec::new();
+        for at in 0..16 {
+            let salt = if at < FORK { 0 } else { salt };
+            let count = 1 + at % 3;
+            let next = freeze(1, frames.last(), FIRST_CHAIN, salt + at as u64, count);
+            frames.push(next);
+        }
+        frames
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// Frame `at` of a history.
+    Send {
+        other: bool,
+        at: usize,
+    },
+    Sync,
+    /// The first history is cut after frame `at`.
+    Cut {
+        at: usize,
+    },
+    /// What is on the disk is found again.
+    Restart,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    (0..8u8, any::<bool>(), 0..16usize).prop_map(|(kind, other, at)| match kind {
+        0..4 => Event::Send { other, at },
+        4 | 5 => Event::Sync,
+        6 => Event::Cut { at },
+        _ => Event::Restart,
+    })
+}
+
+/// A lane, the frames that are on its disk, and the cuts that were told.
+struct Story {
+    lane: Lane,
+    disk: Vec<Frame>,
+    written: usize,
+    cut: usize,
+    histories: [Vec<Frame>; 2],
+}
+
+impl Story {
+    fn new() -> Story {
+        let (lane, histories) = (Lane::new(Some(1), FIRST_CHAIN), histories());
+        Story {
+            lane,
+            disk: Vec::new(),
+            written: 0,
+            cut: 0,
+            histories,
+        }
+    }
+
+    fn send(&mut self, other: bool, at: usize) -> Staged {
+        let frame = &self.histories[usize::from(other)][at];
+        let staged = self.lane.stage(frame);
+        if staged == Staged::Taken {
+            self.disk.push(frame.clone());
+        }
+        staged
+    }
+
+    fn sync(&mut self) {
+        for (at, frame) in self.disk.iter().enumerate().skip(self.written) {
+            self.lane
+                .written(frame.end_idx(), frame.chain_after(), at as u64);
+            self.lane.synced(frame.end_idx(), frame.chain_after());
+        }
+        self.written = self.disk.len();
+    }
+
+    fn tell_cuts(&mut self, from: usize, to: usize) {
+        for at in from..to {
+            let frame = &self.histories[0][at];
+            let (first_idx, end_idx) = (frame.header.first_idx, frame.end_idx());
+            self.lane
+                .cut(first_idx, end_idx, frame.chain_after(), at as u64 + 1);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.disk.truncate(self.written);
+        self.lane = Lane::new(Some(1), FIRST_CHAIN);
+        for (at, frame) in self.disk.iter().enumerate() {
+            self.lane.recover(frame, at as u64);
+        }
+        self.lane.recovered();
+        self.tell_cuts(0, self.cut);
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Send { other, at } => drop(self.send(*other, *at)),
+            Event::Sync => self.sync(),
+            Event::Cut { at } => {
+                self.tell_cuts(self.cut, *at);
+                self.cut = self.cut.max(*at);
+            }
+            Event::Restart => self.restart(),
+        }
+    }
+
+    /// LOG-U4, LOG-I2, LOG-I3.
+    fn check(&self) -> Result<(), String> {
+        let cut_idx = self
+            .cut
+            .checked_sub(1)
+            .map_or(0, |at| self.histories[0][at].end_idx());
+        let lane = &self.lane;
+        if lane.agreed_idx() > cut_idx || lane.durable_idx() > lane.staged_idx() {
+            return Err(format!("lengths are out of order: {lane:?}"));
+        }
+        for frame in self.histories[0]
+            .iter()
+            .filter(|f| f.end_idx() <= lane.agreed_idx())
+        {
+            let held = lane
+                .frame_holding(frame.header.first_idx)
+                .map(|held| held.chain_after());
+            if held != Some(frame.chain_after()) {
+                return Err(format!(
+                    "serves other bytes at idx {}",
+                    frame.header.first_idx
+                ));
+            }
+        }
+        let synced = &self.disk[..self.written];
+        let durable = |end: &(u64, u128)| {
+            synced
+                .iter()
+                .any(|f| f.end_idx() == end.0 && f.chain_after() == end.1)
+        };
+        if !lane.ends_to_report(100).iter().all(durable) {
+            return Err("reports what is not synced".to_string());
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_lane_serves_only_what_was_cut(events in proptest::collection::vec(event(), 1..80)) {
+        let mut story = Story::new();
+        for event in &events {
+            story.happen(event);
+            let checked = story.check();
+            prop_assert!(checked.is_ok(), "{event:?}: {checked:?}");
+        }
+        // Whatever happened, the true history can be completed unless other bytes are held uncut.
+        story.happen(&Event::Cut { at: 16 });
+        for at in 0..16 {
+            story.send(false, at);
+        }
+        story.sync();
+        prop_assert_eq!(story.check(), Ok(()));
+        prop_assert_eq!(story.lane.agreed_idx(), story.histories[0][15].end_idx());
+        prop_assert_eq!(story.lane.waits_for_cut(), None);
+    }
+
+    /// LOG-R2: over any window, the frames' and the skips' counts of all stripes sum to its width.
+    #[test]
+    fn every_lsn_is_answered_once(
+        cuts in proptest::collection::vec((0..15u8, 1..4usize), 1..30),
+        window in (any::<u16>(), any::<u16>()),
+        tags in any::<u64>(),
+        except in 1..5u64,
+    ) {
+        let (unit, next_lsn) = unit_with(&cuts);
+        let last_lsn = 1 + u64::from(window.0) % (next_lsn - 1);
+        let from_lsn = 1 + u64::from(window.1) % last_lsn;
+        let count: u64 = [1, 2].map(|stripe| {
+            let question =
+                Question { stripe, tag_filter: tags, except_lanes: vec![except], last_lsn };
+            answered(&unit, &question, from_lsn)
+        }).iter().sum();
+        prop_assert_eq!(count, last_lsn - from_lsn + 1);
+    }
+}
+
+/// Counts what plans of small batches answer, up to the end of the question.
+fn answered(unit: &Unit, question: &Question, from_lsn: u64) -> u64 {
+    let (mut cursor, mut count) = (from_lsn, 0);
+    loop {
+        let Plan {
+            steps,
+            cursor: next,
+            stop,
+        } = unit.plan(question, cursor, 150);
+        for step in steps {
+            count += match step {
+                Step::Frame(frame) => frame.asked.1 - frame.asked.0,
+                Step::Skip(skip) => skip.count,
+            };
+        }
+        if stop == Stop::Done {
+            return count;
+        }
+        assert_eq!(stop, Stop::Batch);
+        assert!(next > cursor, "no progress at {cursor}");
+        cursor = next;
+    }
+}
+
+/// Lanes 1 to 4 on stripes 1 and 2; each cut takes a frame of some of them.
+fn unit_with(cuts: &[(u8, usize)]) -> (Unit, u64) {
+    let units = vec![v1::UnitRef {
+        unit_id: 7,
+        ..Default::default()
+    }];
+    let stripe = |stripe| v1::StripeState {
+        stripe,
+        units: units.clone(),
+        first_lsn: 1,
+        ..Default::default()
+    };
+    let mut unit = Unit::new(7, Vec::new());
+    let stripes = vec![stripe(1), stripe(2)];
+    unit.base(&v1::Base {
+        next_lsn: 1,
+        stripes,
+        ..Default::default()
+    })
+    .expect("a base");
+    let mut last: [Option<Frame>; 4] = Default::default();
+    for lane in 1..5 {
+        let (chain_high, chain_low) = chain_halves(u128::from(lane));
+        let (units, stripe) = (units.clone(), 1 + lane % 2);
+        unit.lane_opened(&v1::LaneOpened {
+            lane,
+            stripe,
+            units,
+            chain_high,
+            chain_low,
+            ..Default::default()
+        });
+    }
+    let mut next_lsn = 1;
+    for (seq, (members, count)) in cuts.iter().enumerate() {
+        let mut cut = v1::Cut {
+            cut_seq: seq as u64 + 1,
+            first_lsn: next_lsn,
+            ..Default::default()
+        };
+        for lane in (1..5u64).filter(|lane| (members + 1) >> (lane - 1) & 1 == 1) {
+            let before = &mut last[lane as usize - 1];
+            let frame = freeze(lane, before.as_ref(), u128::from(lane), seq as u64, *count);
+            assert_eq!(unit.stage(&frame), Some(Staged::Taken));
+            let (from_idx, to_idx) = (frame.header.first_idx, frame.end_idx());
+            let (chain_high, chain_low) = chain_halves(frame.chain_after());
+            cut.lanes.push(v1::CutLane {
+                lane,
+                from_idx,
+                to_idx,
+                chain_high,
+                chain_low,
+            });
+            next_lsn += *count as u64;
+            *before = Some(frame);
+        }
+        unit.cut(&cut).expect("the next cut");
+    }
+    (unit, next_lsn)
+}
