@@ -13,6 +13,8 @@
 //! - I3 A key has one version per record; every version ≥ floor can be read.
 //! - I4 What is planned over the overlay equals what is planned after the fold of what is in it.
 //! - I5 What this build does not know halts the fold; it is never skipped.
+#[cfg(test)]
+mod alone;
 pub mod fold;
 mod machinery;
 pub mod plan;
@@ -21,3 +23,6 @@ pub mod state;
 pub mod view;
 
 pub use machinery::{MaterializerConfig, MaterializerRole, Progress, Store};
+
+#[cfg(test)]
+mod against_model;

@@ -6,131 +6,131 @@ use prost::Message;
 
 /// An entry: (tree, parent, name).
 #[derive(Clone, PartialEq, Message)]
-pub struct EntryValue {
+pub(crate) struct EntryValue {
     #[prost(uint64, tag = "1")]
-    pub inode: u64,
+    pub(crate) inode: u64,
     #[prost(enumeration = "v1::Kind", tag = "2")]
-    pub kind: i32,
+    pub(crate) kind: i32,
     #[prost(message, optional, tag = "3")]
-    pub attr: Option<v1::Attr>,
+    pub(crate) attr: Option<v1::Attr>,
     /// Of a file. Its extents lie in chunk rows if `chunks` is not 0.
     #[prost(message, optional, tag = "4")]
-    pub content: Option<v1::Content>,
+    pub(crate) content: Option<v1::Content>,
     #[prost(bytes = "bytes", tag = "5")]
-    pub link_target: Bytes,
+    pub(crate) link_target: Bytes,
     /// How many extents lie in chunk rows.
     #[prost(uint32, tag = "6")]
-    pub chunked_extents: u32,
+    pub(crate) chunked_extents: u32,
 }
 
 /// A directory's own row: (tree, inode, ""). Only deltas and times of day touch it (FOLD-X8, FOLD-P1).
 #[derive(Clone, PartialEq, Message)]
-pub struct DirectoryValue {
+pub(crate) struct DirectoryValue {
     #[prost(sint64, tag = "1")]
-    pub mtime_ns: i64,
+    pub(crate) mtime_ns: i64,
     #[prost(uint64, tag = "2")]
-    pub children: u64,
+    pub(crate) children: u64,
 }
 
 /// A run of the extents of a file: (tree, inode, offset of its first byte).
 #[derive(Clone, PartialEq, Message)]
-pub struct ChunkValue {
+pub(crate) struct ChunkValue {
     #[prost(message, repeated, tag = "1")]
-    pub extents: Vec<v1::ExtentRef>,
+    pub(crate) extents: Vec<v1::ExtentRef>,
 }
 
 /// A directory in the skeleton: (tree, inode).
 #[derive(Clone, PartialEq, Message)]
-pub struct PlaceValue {
+pub(crate) struct PlaceValue {
     #[prost(uint64, tag = "1")]
-    pub parent: u64,
+    pub(crate) parent: u64,
     #[prost(bytes = "bytes", tag = "2")]
-    pub name: Bytes,
+    pub(crate) name: Bytes,
     /// Removed with all that lies below it.
     #[prost(bool, tag = "3")]
-    pub detached: bool,
+    pub(crate) detached: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TermValue {
+pub(crate) struct TermValue {
     #[prost(uint64, tag = "1")]
-    pub term: u64,
+    pub(crate) term: u64,
     #[prost(message, optional, tag = "2")]
-    pub owner: Option<v1::Owner>,
+    pub(crate) owner: Option<v1::Owner>,
 }
 
 /// Frames of a term that are folded (FOLD-X5). Not an effect.
 #[derive(Clone, PartialEq, Message)]
-pub struct OrderValue {
+pub(crate) struct OrderValue {
     #[prost(uint64, tag = "1")]
-    pub term: u64,
+    pub(crate) term: u64,
     #[prost(uint64, tag = "2")]
-    pub frames: u64,
+    pub(crate) frames: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct SessionValue {
+pub(crate) struct SessionValue {
     #[prost(string, tag = "1")]
-    pub actor: String,
+    pub(crate) actor: String,
     #[prost(bytes = "bytes", tag = "2")]
-    pub client_nonce: Bytes,
+    pub(crate) client_nonce: Bytes,
     #[prost(uint64, tag = "3")]
-    pub opened_lsn: u64,
+    pub(crate) opened_lsn: u64,
     #[prost(uint64, tag = "4")]
-    pub opened_log_time_us: u64,
+    pub(crate) opened_log_time_us: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct NonceValue {
+pub(crate) struct NonceValue {
     #[prost(uint64, tag = "1")]
-    pub session: u64,
+    pub(crate) session: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct SlotValue {
+pub(crate) struct SlotValue {
     #[prost(uint64, tag = "1")]
-    pub seq: u64,
+    pub(crate) seq: u64,
     #[prost(uint32, tag = "2")]
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     #[prost(uint64, tag = "3")]
-    pub lsn: u64,
+    pub(crate) lsn: u64,
     #[prost(uint64, tag = "4")]
-    pub log_time_us: u64,
+    pub(crate) log_time_us: u64,
     #[prost(message, optional, tag = "5")]
-    pub result: Option<v1::SlotResult>,
+    pub(crate) result: Option<v1::SlotResult>,
 }
 
 /// An inode refers to an extent: alive in [made, released); 0: not released.
 #[derive(Clone, PartialEq, Message)]
-pub struct HoldValue {
+pub(crate) struct HoldValue {
     #[prost(uint64, tag = "1")]
-    pub group: u64,
+    pub(crate) group: u64,
     #[prost(uint32, tag = "2")]
-    pub generation: u32,
+    pub(crate) generation: u32,
     #[prost(uint32, tag = "3")]
-    pub stored_length: u32,
+    pub(crate) stored_length: u32,
     #[prost(uint64, tag = "4")]
-    pub made: u64,
+    pub(crate) made: u64,
     #[prost(uint64, tag = "5")]
-    pub released: u64,
+    pub(crate) released: u64,
 }
 
 /// What a replica said its digest was.
 #[derive(Clone, PartialEq, Message)]
-pub struct DigestValue {
+pub(crate) struct DigestValue {
     #[prost(uint64, tag = "1")]
-    pub lsn: u64,
+    pub(crate) lsn: u64,
     #[prost(fixed64, tag = "2")]
-    pub digest: u64,
+    pub(crate) digest: u64,
 }
 
 /// Derived from other rows. Not an effect.
 #[derive(Clone, PartialEq, Message)]
-pub struct CountsValue {
+pub(crate) struct CountsValue {
     /// The largest id of an inode, session or group.
     #[prost(uint64, tag = "1")]
-    pub largest_id: u64,
+    pub(crate) largest_id: u64,
     /// Entries of the namespace, those below detached directories included.
     #[prost(uint64, tag = "2")]
-    pub entries: u64,
+    pub(crate) entries: u64,
 }

@@ -186,3 +186,12 @@ pub(crate) fn agree(found: &[(Keyspace, Option<Bytes>)]) -> Result<Stamp, ViewEr
         stamps.iter().map(|(space, stamp)| format!("{} at {}", space.name(), stamp.lsn)).collect();
     Err(ViewError::Disagree(listed.join(", ")))
 }
+
+/// Every row of a state.
+#[cfg(test)]
+pub(crate) fn dump(read: &dyn Read) -> Vec<(Keyspace, Bytes, Bytes)> {
+    let rows = Keyspace::ALL.into_iter().flat_map(|space| {
+        read.scan(space, &[], &[0xff; 40]).map(move |row| row.map(|(key, value)| (space, key, value)))
+    });
+    rows.collect::<Result<_, _>>().expect("a store under test reads")
+}

@@ -1,0 +1,278 @@
+//! What each request does to a state, or why not.
+use crate::model::{Model, Who};
+use crate::tree::{Names, Node, Tree, names};
+use dfs_wire::limits::PATH_BYTES_MAX;
+use dfs_wire::v1::mutate::Op;
+use dfs_wire::{Code, v1};
+
+/// One request on its way: the state it changes, as which record, for whom.
+struct Doing<'a> {
+    model: &'a Model,
+    tree: Tree,
+    lsn: u64,
+    who: Who,
+}
+
+pub(crate) fn apply(
+    model: &Model,
+    request: &v1::Mutate,
+    lsn: u64,
+    who: Who,
+) -> Result<Tree, Code> {
+    let mut doing = Doing { model, tree: model.now().clone(), lsn, who };
+    match request.op.as_ref().ok_or(Code::Invalid)? {
+        Op::MakeDirectory(op) => doing.make_directory(op)?,
+        Op::Commit(op) => doing.commit(op)?,
+        Op::MakeSymlink(op) => doing.make_symlink(op)?,
+        Op::Remove(op) => doing.remove(op)?,
+        Op::Rename(op) => doing.rename(op)?,
+        Op::SetAttr(op) => doing.set_attr(op)?,
+        Op::Append(op) => doing.append(op)?,
+        Op::Truncate(op) => doing.truncate(op)?,
+        Op::Copy(op) => doing.copy(op)?,
+    }
+    Ok(doing.tree)
+}
+
+fn path(path: &Option<v1::Path>) -> v1::Path {
+    path.clone().unwrap_or_default()
+}
+
+impl Doing<'_> {
+    fn attr(&self, asked: Option<v1::Attr>, mode: u32) -> Result<v1::Attr, Code> {
+        let Who { uid, gid, now_ns } = self.who;
+        let attr = asked.unwrap_or(v1::Attr { mode, uid, gid, mtime_ns: now_ns });
+        if attr.mode <= 0o7777 { Ok(attr) } else { Err(Code::Invalid) }
+    }
+
+    /// Something came or went in the directory above.
+    fn touch_above(&mut self, names: &[Vec<u8>]) {
+        let (lsn, now_ns) = (self.lsn, self.who.now_ns);
+        let above = names.split_last().and_then(|(_, above)| self.tree.node_mut(above));
+        if let Some(above) = above {
+            above.attr.mtime_ns = above.attr.mtime_ns.max(now_ns);
+            above.lsn = lsn;
+        }
+    }
+
+    fn make(&mut self, names: Names, node: Node) {
+        self.tree.put(names.clone(), node);
+        self.touch_above(&names);
+    }
+
+    fn make_directory(&mut self, op: &v1::MakeDirectory) -> Result<(), Code> {
+        let attr = self.attr(op.attr, 0o755)?;
+        let names = names(&path(&op.path))?;
+        for depth in 1..=names.len() {
+            let is_last = depth == names.len();
+            match self.tree.node(&names[..depth]).map(|node| node.kind) {
+                Some(v1::Kind::Directory) if !is_last || op.exist_ok => {}
+                Some(_) if is_last => return Err(Code::Exists),
+                Some(_) => return Err(Code::WrongKind),
+                None if !is_last && !op.parents => return Err(Code::NotFound),
+                None => {
+                    let mode = if is_last { attr.mode } else { attr.mode | 0o300 };
+                    let made = Node::directory(v1::Attr { mode, ..attr }, self.lsn);
+                    self.make(names[..depth].to_vec(), made);
+                }
+            }
+        }
+        if names.is_empty() && !op.exist_ok { Err(Code::Exists) } else { Ok(()) }
+    }
+
+    fn check_target(&self, mode: v1::CommitMode, names: &[Vec<u8>]) -> Result<(), Code> {
+        let kind = self.tree.node(names).map(|node| node.kind);
+        match (mode, kind) {
+            (v1::CommitMode::Unspecified, _) => Err(Code::Invalid),
+            (_, None) => Ok(()),
+            (_, Some(v1::Kind::Directory)) => Err(Code::WrongKind),
+            (v1::CommitMode::Create, Some(_)) => Err(Code::Exists),
+            (_, Some(v1::Kind::File)) => Ok(()),
+            (_, Some(_)) => Err(Code::WrongKind),
+        }
+    }
+
+    fn commit(&mut self, op: &v1::Commit) -> Result<(), Code> {
+        let names = self.tree.resolve(&path(&op.path))?;
+        self.check_target(op.mode(), &names)?;
+        let version = self.tree.node(&names).map_or(0, |node| node.lsn);
+        if op.if_lsn.is_some_and(|if_lsn| if_lsn != version) {
+            return Err(Code::Conflict);
+        }
+        self.put(names, op.attr, op.content.clone().unwrap_or_default())
+    }
+
+    fn put(
+        &mut self,
+        names: Names,
+        asked: Option<v1::Attr>,
+        content: v1::Content,
+    ) -> Result<(), Code> {
+        let mut attr = self.attr(asked, 0o644)?;
+        let before = self.tree.node(&names).map(|node| node.attr);
+        if let (Some(before), None) = (before, asked) {
+            attr = v1::Attr { mtime_ns: self.who.now_ns, ..before };
+        }
+        let file = Node::file(attr, content, self.lsn);
+        match before {
+            Some(_) => self.tree.put(names, file),
+            None => self.make(names, file),
+        }
+        Ok(())
+    }
+
+    fn make_symlink(&mut self, op: &v1::MakeSymlink) -> Result<(), Code> {
+        let target = op.target.to_vec();
+        if target.is_empty() || target.len() > PATH_BYTES_MAX || target.contains(&0) {
+            return Err(Code::Invalid);
+        }
+        let names = self.tree.resolve(&path(&op.path))?;
+        let attr = self.attr(op.attr, 0o777)?;
+        match self.tree.node(&names).map(|node| node.kind) {
+            Some(_) if !op.replace => return Err(Code::Exists),
+            Some(v1::Kind::Directory) => return Err(Code::WrongKind),
+            _ => {}
+        }
+        let kind = v1::Kind::Symlink;
+        let content = v1::Content::default();
+        self.make(names, Node { kind, attr, content, link_target: target, lsn: self.lsn });
+        Ok(())
+    }
+
+    fn remove(&mut self, op: &v1::Remove) -> Result<(), Code> {
+        let names = self.tree.resolve(&path(&op.path))?;
+        if names.is_empty() {
+            return Err(Code::Invalid);
+        }
+        self.tree.node(&names).ok_or(Code::NotFound)?;
+        if !op.recursive && !self.tree.children(&names).is_empty() {
+            return Err(Code::NotEmpty);
+        }
+        self.tree.take(&names);
+        self.touch_above(&names);
+        Ok(())
+    }
+
+    fn rename(&mut self, op: &v1::Rename) -> Result<(), Code> {
+        let from = self.tree.resolve(&path(&op.from))?;
+        if from.is_empty() {
+            return Err(Code::Invalid);
+        }
+        let kind = self.tree.node(&from).ok_or(Code::NotFound)?.kind;
+        let to = self.tree.resolve(&path(&op.to))?;
+        if from == to {
+            return if op.no_replace { Err(Code::Exists) } else { Ok(()) };
+        }
+        if kind == v1::Kind::Directory && to.len() > from.len() && to.starts_with(&from) {
+            return Err(Code::WrongKind);
+        }
+        self.check_replaced(op.no_replace, kind, &to)?;
+        let moved = self.tree.take(&from);
+        self.tree.take(&to);
+        for (below, mut node) in moved {
+            if below.is_empty() {
+                node.lsn = self.lsn;
+            }
+            self.tree.put([&to[..], &below].concat(), node);
+        }
+        self.touch_above(&from);
+        self.touch_above(&to);
+        Ok(())
+    }
+
+    fn check_replaced(&self, no_replace: bool, kind: v1::Kind, to: &[Vec<u8>]) -> Result<(), Code> {
+        let Some(replaced) = self.tree.node(to) else { return Ok(()) };
+        let directory = v1::Kind::Directory;
+        if no_replace || to.is_empty() {
+            return Err(Code::Exists);
+        }
+        if (kind == directory) != (replaced.kind == directory) {
+            return Err(Code::WrongKind);
+        }
+        if self.tree.children(to).is_empty() { Ok(()) } else { Err(Code::NotEmpty) }
+    }
+
+    fn set_attr(&mut self, op: &v1::SetAttr) -> Result<(), Code> {
+        if op.mode.is_some_and(|mode| mode > 0o7777) {
+            return Err(Code::Invalid);
+        }
+        let names = self.tree.resolve(&path(&op.path))?;
+        let lsn = self.lsn;
+        let node = self.tree.node_mut(&names).ok_or(Code::NotFound)?;
+        let attr = &mut node.attr;
+        attr.mode = op.mode.unwrap_or(attr.mode);
+        attr.uid = op.uid.unwrap_or(attr.uid);
+        attr.gid = op.gid.unwrap_or(attr.gid);
+        attr.mtime_ns = op.mtime_ns.unwrap_or(attr.mtime_ns);
+        node.lsn = lsn;
+        Ok(())
+    }
+
+    /// The file there, to be changed now.
+    fn file(&mut self, path: &v1::Path) -> Result<&mut Node, Code> {
+        let names = self.tree.resolve(path)?;
+        let node = self.tree.node_mut(&names).ok_or(Code::NotFound)?;
+        if node.kind == v1::Kind::File { Ok(node) } else { Err(Code::WrongKind) }
+    }
+
+    fn changed(&mut self, path: &v1::Path, content: v1::Content) -> Result<(), Code> {
+        let (lsn, now_ns) = (self.lsn, self.who.now_ns);
+        let node = self.file(path)?;
+        let attr = v1::Attr { mtime_ns: now_ns, ..node.attr };
+        *node = Node::file(attr, content, lsn);
+        Ok(())
+    }
+
+    fn append(&mut self, op: &v1::Append) -> Result<(), Code> {
+        let path = path(&op.path);
+        let before = self.file(&path)?.content.clone();
+        if op.if_size.is_some_and(|if_size| if_size != before.size) {
+            return Err(Code::Conflict);
+        }
+        let given = op.content.clone().unwrap_or_default();
+        if before.size > 0
+            && given.size > 0
+            && before.extents.is_empty() != given.extents.is_empty()
+        {
+            return Err(Code::State);
+        }
+        let joined = v1::Content {
+            size: before.size + given.size,
+            crc32c: 0,
+            inline: [&before.inline[..], &given.inline].concat().into(),
+            extents: [before.extents, given.extents].concat(),
+        };
+        self.changed(&path, joined)
+    }
+
+    fn truncate(&mut self, op: &v1::Truncate) -> Result<(), Code> {
+        let path = path(&op.path);
+        let mut content = self.file(&path)?.content.clone();
+        if op.size > content.size {
+            return Err(Code::Invalid);
+        }
+        content.inline.truncate(op.size as usize);
+        let mut left = op.size;
+        for extent in &mut content.extents {
+            extent.length = u64::from(extent.length).min(left) as u32;
+            left -= u64::from(extent.length);
+        }
+        content.extents.retain(|extent| extent.length > 0);
+        content.size = op.size;
+        self.changed(&path, content)
+    }
+
+    fn copy(&mut self, op: &v1::Copy) -> Result<(), Code> {
+        let from = match op.from_view.and_then(|view| view.view) {
+            Some(v1::view::View::AtLsn(lsn)) => self.model.stat(lsn, &path(&op.from))?,
+            _ => self.file(&path(&op.from))?.clone(),
+        };
+        if from.kind != v1::Kind::File {
+            return Err(Code::WrongKind);
+        }
+        let names = self.tree.resolve(&path(&op.to))?;
+        self.check_target(op.mode(), &names)?;
+        let attr = v1::Attr { mtime_ns: self.who.now_ns, ..from.attr };
+        self.put(names, Some(attr), from.content)
+    }
+}
