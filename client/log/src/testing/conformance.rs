@@ -107,11 +107,16 @@ async fn both_lanes_merge_into_one_order(rig: &Rig) {
             .collect::<Vec<_>>()
     };
     let (drafts_one, drafts_other) = (drafts("one"), drafts("other"));
-    let appended = join(
-        append_all(&one, drafts_one.clone()),
-        append_all(&other, drafts_other.clone()),
-    )
-    .await;
+    let mut appended = (Vec::new(), Vec::new());
+    for (one_drafts, other_drafts) in drafts_one.chunks(10).zip(drafts_other.chunks(10)) {
+        let both = join(
+            append_all(&one, one_drafts.to_vec()),
+            append_all(&other, other_drafts.to_vec()),
+        )
+        .await;
+        appended.0.extend(both.0);
+        appended.1.extend(both.1);
+    }
     let mut expected: Vec<(Lsn, Bytes)> = Vec::new();
     for (drafts, places) in [(&drafts_one, &appended.0), (&drafts_other, &appended.1)] {
         assert!(

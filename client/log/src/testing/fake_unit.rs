@@ -172,7 +172,11 @@ impl State {
         let (unit, tags) = (&self.units[&request.unit_id], &request.tags);
         let tags: Vec<_> = tags.iter().map(|tag| dfs_wire::Tag(*tag)).collect();
         let (mut items, mut bytes, mut through) = (Vec::new(), 0, next);
-        for cut in &self.cuts {
+        let begin = self
+            .cuts
+            .partition_point(|cut| cut.first_lsn <= next)
+            .saturating_sub(1);
+        for cut in &self.cuts[begin..] {
             let mut first_lsn = cut.first_lsn;
             for run in &cut.lanes {
                 let run_lsn = first_lsn;
@@ -184,9 +188,9 @@ impl State {
                 if held.last().map_or(0, Frame::end_idx) < run.to_idx || bytes > ANSWER_BYTES {
                     return (items, through);
                 }
-                let inside =
-                    |f: &&Frame| f.header.first_idx >= run.from_idx && f.end_idx() <= run.to_idx;
-                for frame in held.iter().filter(inside) {
+                let begin = held.partition_point(|f| f.header.first_idx < run.from_idx);
+                let inside = |f: &&Frame| f.end_idx() <= run.to_idx;
+                for frame in held[begin..].iter().take_while(inside) {
                     let lsn = run_lsn + (frame.header.first_idx - run.from_idx);
                     if lsn + u64::from(frame.header.count) <= next {
                         continue;
