@@ -51,8 +51,8 @@ pub(crate) async fn connect(env: &Env, profile: &Profile, config: FsConfig) -> O
 fn hint(mut failure: Failure, profile: &Profile) -> Failure {
     if failure.exit == crate::Exit::Unavailable {
         let asked = profile.sequencers.join(", ");
-        failure.advice =
-            format!("Asked {asked}: start a system there (dfsctl dev up), or name another profile");
+        failure.what = format!("no cluster answers at {asked}");
+        failure.advice = "Start one there (dfsctl dev up), or name another (--profile)".into();
     }
     failure
 }

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::figures;
 use crate::target;
 use crate::wrote::Wrote;
-use dfs_fs::{Committed, Entry, Kind};
+use dfs_fs::{Committed, Entry, Kind, When};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 use std::ffi::OsString;
@@ -48,6 +48,9 @@ async fn copy(call: &Call, source: &OsString, target: &Place, into: bool, args: 
     let to = target::at(&from, target, into)?;
     target::same_cluster(&from, &to)?;
     let seen = from.fs.stat(&from.at, from.when).await?;
+    if seen.is_directory() {
+        refuse_into_itself(&from, &to)?;
+    }
     let from = from.pinned(seen.lsn);
     let copied = match seen.is_directory() {
         true => copy_tree(call, &from, &seen, &to, args).await?,
@@ -72,6 +75,17 @@ async fn copy(call: &Call, source: &OsString, target: &Place, into: bool, args: 
     })
 }
 
+/// What it was in the past may well be copied into what it is now.
+fn refuse_into_itself(from: &Place, to: &Place) -> Outcome {
+    if from.when != When::Head || !from.at.contains(&to.at) {
+        return Ok(());
+    }
+    let what = format!("cannot copy {} to {}", from.typed, to.typed);
+    let why = "a directory cannot be copied into itself";
+    let advice = "Choose a place outside of it";
+    Err(Failure::new(Exit::Conflict, what, why, advice))
+}
+
 #[derive(Clone, Copy, Default)]
 struct Copied {
     files: u64,
@@ -85,16 +99,6 @@ async fn copy_tree(
     to: &Place,
     args: &Args,
 ) -> Outcome<Copied> {
-    if from.at.contains(&to.at) {
-        let what = format!("cannot copy {} to {}", from.typed, to.typed);
-        let why = "a directory cannot be copied into itself";
-        return Err(Failure::new(
-            Exit::Conflict,
-            what,
-            why,
-            "Choose a place outside of it",
-        ));
-    }
     let made = copy_one(call, from, &from.at, root, &to.at, args).await?;
     // Directories come before what they hold, but files must not wait for each other.
     let (mut directories, mut others) = (Vec::new(), Vec::new());

@@ -59,7 +59,7 @@ fn walk(top: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Makes `to` a tree of those files: links where that is possible, copies elsewhere.
+/// Makes `to` a tree of copies: somebody may be at work on the files themselves.
 pub(super) fn gather(top: &Path, paths: &[PathBuf], to: &Path) -> Outcome<Sum> {
     let mut sum = Sum::default();
     fs::create_dir_all(to).map_err(|e| Failure::local("make", to, &e))?;
@@ -83,21 +83,19 @@ pub(super) fn gather(top: &Path, paths: &[PathBuf], to: &Path) -> Outcome<Sum> {
     Ok(sum)
 }
 
-fn place(from: &Path, metadata: &Metadata, to: &Path) -> io::Result<()> {
+/// How many bytes of contents came over.
+fn place(from: &Path, metadata: &Metadata, to: &Path) -> io::Result<u64> {
     if let Some(directory) = to.parent() {
         fs::create_dir_all(directory)?;
     }
     if metadata.is_symlink() {
-        return std::os::unix::fs::symlink(fs::read_link(from)?, to);
+        std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
+        return Ok(0);
     }
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    fs::copy(from, to)?;
-    File::options()
-        .write(true)
-        .open(to)?
-        .set_modified(metadata.modified()?)
+    let bytes = fs::copy(from, to)?;
+    // A read-only file too: whoever owns it may change its time.
+    File::open(to)?.set_modified(metadata.modified()?)?;
+    Ok(bytes)
 }
 
 /// Both trees hold the same names, kinds, permission bits, times of files, and bytes.
