@@ -23,15 +23,50 @@ enum Step {
 /// A request, before extents and LSNs are filled in.
 #[derive(Clone, Debug)]
 enum Asked {
-    MakeDirectory { at: String, parents: bool, exist_ok: bool },
-    Commit { at: String, bytes: Bytes, create: bool, attr: bool, if_version: Option<bool> },
-    Symlink { at: String, replace: bool },
-    Remove { at: String, recursive: bool },
-    Rename { from: String, to: String, no_replace: bool },
-    SetAttr { at: String, mode: Option<u32>, mtime_ns: Option<i64> },
-    Append { at: String, bytes: Bytes },
-    Truncate { at: String, size: u64 },
-    Copy { from: String, to: String, back: Option<u64>, create: bool },
+    MakeDirectory {
+        at: String,
+        parents: bool,
+        exist_ok: bool,
+    },
+    Commit {
+        at: String,
+        bytes: Bytes,
+        create: bool,
+        attr: bool,
+        if_version: Option<bool>,
+    },
+    Symlink {
+        at: String,
+        replace: bool,
+    },
+    Remove {
+        at: String,
+        recursive: bool,
+    },
+    Rename {
+        from: String,
+        to: String,
+        no_replace: bool,
+    },
+    SetAttr {
+        at: String,
+        mode: Option<u32>,
+        mtime_ns: Option<i64>,
+    },
+    Append {
+        at: String,
+        bytes: Bytes,
+    },
+    Truncate {
+        at: String,
+        size: u64,
+    },
+    Copy {
+        from: String,
+        to: String,
+        back: Option<u64>,
+        create: bool,
+    },
 }
 
 /// What a file gets: bytes in the record, or this many extents.
@@ -78,7 +113,10 @@ fn requests() -> impl Strategy<Value = Asked> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    vec(prop_oneof![4 => requests().prop_map(Step::Ask), 1 => (1usize..6).prop_map(Step::Land)], 1..60)
+    vec(
+        prop_oneof![4 => requests().prop_map(Step::Ask), 1 => (1usize..6).prop_map(Step::Land)],
+        1..60,
+    )
 }
 
 struct Run {
@@ -92,7 +130,11 @@ impl Run {
         let alone = Alone::new();
         let root = alone.stat("").unwrap();
         let model = Model::new(alone.snapshot().stamp.lsn, root.attr.unwrap());
-        Run { alone, model, extents: 0 }
+        Run {
+            alone,
+            model,
+            extents: 0,
+        }
     }
 
     fn content(&mut self, bytes: &Bytes) -> v1::Content {
@@ -102,66 +144,140 @@ impl Run {
                 let mut extents = Vec::new();
                 for _ in 0..*count {
                     self.extents += 1;
-                    extents.push(self.alone.extent(self.extents, 1 + (self.extents % 7) as u32));
+                    extents.push(
+                        self.alone
+                            .extent(self.extents, 1 + (self.extents % 7) as u32),
+                    );
                 }
                 let size = extents.iter().map(|extent| u64::from(extent.length)).sum();
-                v1::Content { size, crc32c: 99, extents, ..v1::Content::default() }
+                v1::Content {
+                    size,
+                    crc32c: 99,
+                    extents,
+                    ..v1::Content::default()
+                }
             }
         }
     }
 
     fn request(&mut self, asked: &Asked) -> Op {
         let mode = |create| {
-            if create { v1::CommitMode::Create as i32 } else { v1::CommitMode::Replace as i32 }
+            if create {
+                v1::CommitMode::Create as i32
+            } else {
+                v1::CommitMode::Replace as i32
+            }
         };
         match asked.clone() {
-            Asked::MakeDirectory { at, parents, exist_ok } => {
-                Op::MakeDirectory(v1::MakeDirectory { path: path(&at), attr: None, parents, exist_ok })
-            }
-            Asked::Commit { at, bytes, create, attr, if_version } => {
-                let attr = attr.then_some(v1::Attr { mode: 0o600, uid: 1, gid: 2, mtime_ns: 77 });
+            Asked::MakeDirectory {
+                at,
+                parents,
+                exist_ok,
+            } => Op::MakeDirectory(v1::MakeDirectory {
+                path: path(&at),
+                attr: None,
+                parents,
+                exist_ok,
+            }),
+            Asked::Commit {
+                at,
+                bytes,
+                create,
+                attr,
+                if_version,
+            } => {
+                let attr = attr.then_some(v1::Attr {
+                    mode: 0o600,
+                    uid: 1,
+                    gid: 2,
+                    mtime_ns: 77,
+                });
                 let node = self.model.stat(u64::MAX, &path(&at).unwrap());
                 let version = node.map_or(0, |node| node.lsn);
                 let if_lsn = if_version.map(|right| if right { version } else { version + 1 });
                 let content = Some(self.content(&bytes));
-                Op::Commit(v1::Commit { path: path(&at), attr, content, mode: mode(create), if_lsn })
+                Op::Commit(v1::Commit {
+                    path: path(&at),
+                    attr,
+                    content,
+                    mode: mode(create),
+                    if_lsn,
+                })
             }
             Asked::Symlink { at, replace } => {
                 let target = b"x/y".to_vec().into();
-                Op::MakeSymlink(v1::MakeSymlink { path: path(&at), target, attr: None, replace })
+                Op::MakeSymlink(v1::MakeSymlink {
+                    path: path(&at),
+                    target,
+                    attr: None,
+                    replace,
+                })
             }
-            Asked::Remove { at, recursive } => {
-                Op::Remove(v1::Remove { path: path(&at), recursive })
-            }
-            Asked::Rename { from, to, no_replace } => {
-                Op::Rename(v1::Rename { from: path(&from), to: path(&to), no_replace })
-            }
-            Asked::SetAttr { at, mode, mtime_ns } => {
-                Op::SetAttr(v1::SetAttr { path: path(&at), mode, mtime_ns, uid: None, gid: None })
-            }
+            Asked::Remove { at, recursive } => Op::Remove(v1::Remove {
+                path: path(&at),
+                recursive,
+            }),
+            Asked::Rename {
+                from,
+                to,
+                no_replace,
+            } => Op::Rename(v1::Rename {
+                from: path(&from),
+                to: path(&to),
+                no_replace,
+            }),
+            Asked::SetAttr { at, mode, mtime_ns } => Op::SetAttr(v1::SetAttr {
+                path: path(&at),
+                mode,
+                mtime_ns,
+                uid: None,
+                gid: None,
+            }),
             Asked::Append { at, bytes } => {
                 let content = Some(self.content(&bytes));
-                Op::Append(v1::Append { path: path(&at), content, if_size: None })
+                Op::Append(v1::Append {
+                    path: path(&at),
+                    content,
+                    if_size: None,
+                })
             }
-            Asked::Truncate { at, size } => Op::Truncate(v1::Truncate { path: path(&at), size }),
-            Asked::Copy { from, to, back, create } => {
+            Asked::Truncate { at, size } => Op::Truncate(v1::Truncate {
+                path: path(&at),
+                size,
+            }),
+            Asked::Copy {
+                from,
+                to,
+                back,
+                create,
+            } => {
                 let folded = self.alone.snapshot().stamp.lsn;
-                let view = back.map(|back| v1::view::View::AtLsn(folded.saturating_sub(back).max(3)));
+                let view =
+                    back.map(|back| v1::view::View::AtLsn(folded.saturating_sub(back).max(3)));
                 let from_view = view.map(|view| v1::View { view: Some(view) });
-                Op::Copy(v1::Copy { from: path(&from), from_view, to: path(&to), mode: mode(create) })
+                Op::Copy(v1::Copy {
+                    from: path(&from),
+                    from_view,
+                    to: path(&to),
+                    mode: mode(create),
+                })
             }
         }
     }
 
     /// What a past copy is of, as the machinery reads it; refused if it is not there.
     fn source(&self, request: &Op) -> Result<Option<CopySource>, Code> {
-        let Op::Copy(copy) = request else { return Ok(None) };
+        let Op::Copy(copy) = request else {
+            return Ok(None);
+        };
         let Some(v1::view::View::AtLsn(lsn)) = copy.from_view.and_then(|view| view.view) else {
             return Ok(None);
         };
         let at = At::lsn(self.alone.snapshot(), lsn).unwrap();
         let entry = read::stat(at, copy.from.as_ref().unwrap(), true);
-        entry.map(|entry| Some(CopySource { lsn, entry })).map_err(|refusal| refusal.code())
+        entry
+            .map(|entry| Some(CopySource { lsn, entry }))
+            .map_err(|refusal| refusal.code())
     }
 
     fn ask(&mut self, asked: &Asked) -> Result<(), TestCaseError> {
@@ -196,7 +312,11 @@ impl Run {
             Ok(planned) => {
                 proptest::prop_assert_eq!(None, wanted, "{:?}", request);
                 let lsn = self.alone.fly(planned);
-                let who = Who { uid: 7, gid: 8, now_ns: self.alone.now_ns };
+                let who = Who {
+                    uid: 7,
+                    gid: 8,
+                    now_ns: self.alone.now_ns,
+                };
                 self.model.apply(&request, lsn, who).unwrap();
             }
         }
@@ -207,7 +327,10 @@ impl Run {
         let at = At::lsn(self.alone.snapshot(), lsn).unwrap();
         let tree = self.model.at(lsn).unwrap();
         for (names, node) in tree.all() {
-            let path = v1::Path { path: names.join(&b'/').into(), ..v1::Path::default() };
+            let path = v1::Path {
+                path: names.join(&b'/').into(),
+                ..v1::Path::default()
+            };
             let entry = read::stat(at, &path, true).unwrap();
             same(&entry, node, lsn)?;
             if node.kind != v1::Kind::Directory {
@@ -241,10 +364,18 @@ impl Run {
 fn list_in_pages(at: At<'_>, path: &v1::Path) -> Vec<v1::Entry> {
     let mut entries: Vec<v1::Entry> = Vec::new();
     loop {
-        let after_name = entries.last().map(|entry| entry.name.clone()).unwrap_or_default();
+        let after_name = entries
+            .last()
+            .map(|entry| entry.name.clone())
+            .unwrap_or_default();
         let path = Some(path.clone());
-        let request =
-            v1::ListRequest { path, after_name, limit: 2, with_content: true, view: None };
+        let request = v1::ListRequest {
+            path,
+            after_name,
+            limit: 2,
+            with_content: true,
+            view: None,
+        };
         let page = read::list(at, &request).unwrap();
         entries.extend(page.entries);
         if !page.more {
@@ -262,7 +393,13 @@ fn same(entry: &v1::Entry, node: &Node, at: u64) -> Result<(), TestCaseError> {
     if content.extents.is_empty() && node.kind == v1::Kind::File {
         proptest::prop_assert_eq!(content.crc32c, crc32c(&content.inline));
     }
-    proptest::prop_assert_eq!(v1::Content { crc32c: 0, ..content }, node.content.clone());
+    proptest::prop_assert_eq!(
+        v1::Content {
+            crc32c: 0,
+            ..content
+        },
+        node.content.clone()
+    );
     Ok(())
 }
 
@@ -281,7 +418,11 @@ fn run(steps: &[Step]) -> Result<Run, TestCaseError> {
 }
 
 fn config(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 /// Also I4, in [`Run::ask`]; and FOLD-R5: one record is one version, and every version can be read.
@@ -305,7 +446,10 @@ fn the_digest_does_not_depend_on_batches_nor_on_the_store() {
             let split = |index: usize| splits[index % splits.len()];
             let folder = refold(view, &run.alone.frames, split).unwrap();
             proptest::prop_assert_eq!(folder.stamp(), stamp);
-            let (a, b) = (crate::view::dump(folder.snapshot()), crate::view::dump(run.alone.snapshot()));
+            let (a, b) = (
+                crate::view::dump(folder.snapshot()),
+                crate::view::dump(run.alone.snapshot()),
+            );
             proptest::prop_assert!(a == b, "rows differ");
         }
         Ok(())

@@ -30,11 +30,17 @@ pub(crate) struct Alone {
 }
 
 pub(crate) fn owner(node_id: u64) -> v1::Owner {
-    v1::Owner { node_id, incarnation: node_id + 100 }
+    v1::Owner {
+        node_id,
+        incarnation: node_id + 100,
+    }
 }
 
 pub(crate) fn path(path: &str) -> Option<v1::Path> {
-    Some(v1::Path { path: path.as_bytes().to_vec().into(), ..v1::Path::default() })
+    Some(v1::Path {
+        path: path.as_bytes().to_vec().into(),
+        ..v1::Path::default()
+    })
 }
 
 pub(crate) fn inline(bytes: &[u8]) -> v1::Content {
@@ -63,7 +69,10 @@ impl Alone {
             folder: Folder::new(view),
             overlay: Overlay::default(),
             ids: Ids::resume(&MemoryView::new().snapshot()).unwrap(),
-            settings: v1::Settings { inline_bytes_max: 4096, ..v1::Settings::default() },
+            settings: v1::Settings {
+                inline_bytes_max: 4096,
+                ..v1::Settings::default()
+            },
             term: 0,
             counted: 0,
             next_lsn: 1,
@@ -79,7 +88,10 @@ impl Alone {
         alone.term = 1;
         alone.session = alone.open_session(1);
         let mut ids = alone.ids.clone();
-        let wanted = v1::Group { unit_ids: vec![1], ..v1::Group::default() };
+        let wanted = v1::Group {
+            unit_ids: vec![1],
+            ..v1::Group::default()
+        };
         let (group, planned) = plan::control::open_group(&alone.context(), &mut ids, wanted);
         (alone.ids, alone.group) = (ids, group);
         alone.fly(planned);
@@ -101,9 +113,14 @@ impl Alone {
     }
 
     pub(crate) fn open_session(&mut self, nonce: u8) -> u64 {
-        let request = v1::OpenSession { client_nonce: vec![nonce; 16].into() };
+        let request = v1::OpenSession {
+            client_nonce: vec![nonce; 16].into(),
+        };
         let mut ids = self.ids.clone();
-        let planning = Planning { overlay: &self.overlay, folded: self.folder.snapshot() };
+        let planning = Planning {
+            overlay: &self.overlay,
+            folded: self.folder.snapshot(),
+        };
         match plan::control::open_session(planning, &request, &self.context(), &mut ids).unwrap() {
             plan::control::SessionPlan::Open(session) => session,
             plan::control::SessionPlan::Planned { session, planned } => {
@@ -122,9 +139,15 @@ impl Alone {
         source: Option<&CopySource>,
         slot: Option<v1::SlotUse>,
     ) -> Result<Planned, Unplanned> {
-        let planning = Planning { overlay: &self.overlay, folded: self.folder.snapshot() };
+        let planning = Planning {
+            overlay: &self.overlay,
+            folded: self.folder.snapshot(),
+        };
         let mut ids = self.ids.clone();
-        let context = Context { slot, ..self.context() };
+        let context = Context {
+            slot,
+            ..self.context()
+        };
         let planned = plan::mutate(planning, request, source, &context, &mut ids);
         self.ids = ids;
         planned
@@ -133,7 +156,9 @@ impl Alone {
     /// Sends a plan off: its LSN will be the next. Returns that.
     pub(crate) fn fly(&mut self, planned: Planned) -> u64 {
         let lsn = self.next_lsn;
-        self.overlay.add(Ticket(lsn), &planned, self.folder.snapshot()).unwrap();
+        self.overlay
+            .add(Ticket(lsn), &planned, self.folder.snapshot())
+            .unwrap();
         self.in_flight.push_back((Ticket(lsn), planned));
         self.next_lsn += 1;
         lsn
@@ -158,7 +183,10 @@ impl Alone {
             self.frames.push(frame);
         }
         self.folder.commit().unwrap();
-        for done in folded.iter().flat_map(|folded| folded.first_lsn..=folded.last_lsn) {
+        for done in folded
+            .iter()
+            .flat_map(|folded| folded.first_lsn..=folded.last_lsn)
+        {
             self.overlay.folded(Ticket(done));
         }
         folded
@@ -182,7 +210,11 @@ impl Alone {
         let mut order = None;
         if first.ordered {
             self.counted += 1;
-            order = Some(Order { shard: 0, term: self.term, n: self.counted });
+            order = Some(Order {
+                shard: 0,
+                term: self.term,
+                n: self.counted,
+            });
         }
         frame(first_lsn, &first, order, records)
     }
@@ -202,7 +234,10 @@ impl Alone {
     /// An extent of this session in the open group.
     pub(crate) fn extent(&self, counter: u64, length: u32) -> v1::ExtentRef {
         v1::ExtentRef {
-            extent: Some(v1::ExtentId { session: self.session, counter }),
+            extent: Some(v1::ExtentId {
+                session: self.session,
+                counter,
+            }),
             group: self.group,
             generation: 0,
             stored_length: length,

@@ -22,12 +22,17 @@ pub struct Model {
 impl Model {
     /// Born at `lsn` with an empty root.
     pub fn new(lsn: u64, root: v1::Attr) -> Model {
-        Model { states: BTreeMap::from([(lsn, Arc::new(Tree::new(lsn, root)))]) }
+        Model {
+            states: BTreeMap::from([(lsn, Arc::new(Tree::new(lsn, root)))]),
+        }
     }
 
     /// The state after the last record ≤ `lsn`; `None` before its birth.
     pub fn at(&self, lsn: u64) -> Option<&Tree> {
-        self.states.range(..=lsn).next_back().map(|(_, tree)| &**tree)
+        self.states
+            .range(..=lsn)
+            .next_back()
+            .map(|(_, tree)| &**tree)
     }
 
     /// The newest state.

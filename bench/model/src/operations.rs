@@ -13,13 +13,13 @@ struct Doing<'a> {
     who: Who,
 }
 
-pub(crate) fn apply(
-    model: &Model,
-    request: &v1::Mutate,
-    lsn: u64,
-    who: Who,
-) -> Result<Tree, Code> {
-    let mut doing = Doing { model, tree: model.now().clone(), lsn, who };
+pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> Result<Tree, Code> {
+    let mut doing = Doing {
+        model,
+        tree: model.now().clone(),
+        lsn,
+        who,
+    };
     match request.op.as_ref().ok_or(Code::Invalid)? {
         Op::MakeDirectory(op) => doing.make_directory(op)?,
         Op::Commit(op) => doing.commit(op)?,
@@ -41,14 +41,25 @@ fn path(path: &Option<v1::Path>) -> v1::Path {
 impl Doing<'_> {
     fn attr(&self, asked: Option<v1::Attr>, mode: u32) -> Result<v1::Attr, Code> {
         let Who { uid, gid, now_ns } = self.who;
-        let attr = asked.unwrap_or(v1::Attr { mode, uid, gid, mtime_ns: now_ns });
-        if attr.mode <= 0o7777 { Ok(attr) } else { Err(Code::Invalid) }
+        let attr = asked.unwrap_or(v1::Attr {
+            mode,
+            uid,
+            gid,
+            mtime_ns: now_ns,
+        });
+        if attr.mode <= 0o7777 {
+            Ok(attr)
+        } else {
+            Err(Code::Invalid)
+        }
     }
 
     /// Something came or went in the directory above.
     fn touch_above(&mut self, names: &[Vec<u8>]) {
         let (lsn, now_ns) = (self.lsn, self.who.now_ns);
-        let above = names.split_last().and_then(|(_, above)| self.tree.node_mut(above));
+        let above = names
+            .split_last()
+            .and_then(|(_, above)| self.tree.node_mut(above));
         if let Some(above) = above {
             above.attr.mtime_ns = above.attr.mtime_ns.max(now_ns);
             above.lsn = lsn;
@@ -71,13 +82,21 @@ impl Doing<'_> {
                 Some(_) => return Err(Code::WrongKind),
                 None if !is_last && !op.parents => return Err(Code::NotFound),
                 None => {
-                    let mode = if is_last { attr.mode } else { attr.mode | 0o300 };
+                    let mode = if is_last {
+                        attr.mode
+                    } else {
+                        attr.mode | 0o300
+                    };
                     let made = Node::directory(v1::Attr { mode, ..attr }, self.lsn);
                     self.make(names[..depth].to_vec(), made);
                 }
             }
         }
-        if names.is_empty() && !op.exist_ok { Err(Code::Exists) } else { Ok(()) }
+        if names.is_empty() && !op.exist_ok {
+            Err(Code::Exists)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_target(&self, mode: v1::CommitMode, names: &[Vec<u8>]) -> Result<(), Code> {
@@ -111,7 +130,10 @@ impl Doing<'_> {
         let mut attr = self.attr(asked, 0o644)?;
         let before = self.tree.node(&names).map(|node| node.attr);
         if let (Some(before), None) = (before, asked) {
-            attr = v1::Attr { mtime_ns: self.who.now_ns, ..before };
+            attr = v1::Attr {
+                mtime_ns: self.who.now_ns,
+                ..before
+            };
         }
         let file = Node::file(attr, content, self.lsn);
         match before {
@@ -135,7 +157,16 @@ impl Doing<'_> {
         }
         let kind = v1::Kind::Symlink;
         let content = v1::Content::default();
-        self.make(names, Node { kind, attr, content, link_target: target, lsn: self.lsn });
+        self.make(
+            names,
+            Node {
+                kind,
+                attr,
+                content,
+                link_target: target,
+                lsn: self.lsn,
+            },
+        );
         Ok(())
     }
 
@@ -161,7 +192,11 @@ impl Doing<'_> {
         let kind = self.tree.node(&from).ok_or(Code::NotFound)?.kind;
         let to = self.tree.resolve(&path(&op.to))?;
         if from == to {
-            return if op.no_replace { Err(Code::Exists) } else { Ok(()) };
+            return if op.no_replace {
+                Err(Code::Exists)
+            } else {
+                Ok(())
+            };
         }
         if kind == v1::Kind::Directory && to.len() > from.len() && to.starts_with(&from) {
             return Err(Code::WrongKind);
@@ -181,7 +216,9 @@ impl Doing<'_> {
     }
 
     fn check_replaced(&self, no_replace: bool, kind: v1::Kind, to: &[Vec<u8>]) -> Result<(), Code> {
-        let Some(replaced) = self.tree.node(to) else { return Ok(()) };
+        let Some(replaced) = self.tree.node(to) else {
+            return Ok(());
+        };
         let directory = v1::Kind::Directory;
         if no_replace || to.is_empty() {
             return Err(Code::Exists);
@@ -189,7 +226,11 @@ impl Doing<'_> {
         if (kind == directory) != (replaced.kind == directory) {
             return Err(Code::WrongKind);
         }
-        if self.tree.children(to).is_empty() { Ok(()) } else { Err(Code::NotEmpty) }
+        if self.tree.children(to).is_empty() {
+            Ok(())
+        } else {
+            Err(Code::NotEmpty)
+        }
     }
 
     fn set_attr(&mut self, op: &v1::SetAttr) -> Result<(), Code> {
@@ -212,13 +253,20 @@ impl Doing<'_> {
     fn file(&mut self, path: &v1::Path) -> Result<&mut Node, Code> {
         let names = self.tree.resolve(path)?;
         let node = self.tree.node_mut(&names).ok_or(Code::NotFound)?;
-        if node.kind == v1::Kind::File { Ok(node) } else { Err(Code::WrongKind) }
+        if node.kind == v1::Kind::File {
+            Ok(node)
+        } else {
+            Err(Code::WrongKind)
+        }
     }
 
     fn changed(&mut self, path: &v1::Path, content: v1::Content) -> Result<(), Code> {
         let (lsn, now_ns) = (self.lsn, self.who.now_ns);
         let node = self.file(path)?;
-        let attr = v1::Attr { mtime_ns: now_ns, ..node.attr };
+        let attr = v1::Attr {
+            mtime_ns: now_ns,
+            ..node.attr
+        };
         *node = Node::file(attr, content, lsn);
         Ok(())
     }
@@ -272,7 +320,10 @@ impl Doing<'_> {
         }
         let names = self.tree.resolve(&path(&op.to))?;
         self.check_target(op.mode(), &names)?;
-        let attr = v1::Attr { mtime_ns: self.who.now_ns, ..from.attr };
+        let attr = v1::Attr {
+            mtime_ns: self.who.now_ns,
+            ..from.attr
+        };
         self.put(names, Some(attr), from.content)
     }
 }

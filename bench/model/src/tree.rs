@@ -28,7 +28,9 @@ pub struct Tree {
 impl Tree {
     /// An empty root.
     pub(crate) fn new(lsn: u64, attr: v1::Attr) -> Tree {
-        Tree { nodes: BTreeMap::from([(Names::new(), Node::directory(attr, lsn))]) }
+        Tree {
+            nodes: BTreeMap::from([(Names::new(), Node::directory(attr, lsn))]),
+        }
     }
 
     pub(crate) fn node(&self, names: &[Vec<u8>]) -> Option<&Node> {
@@ -45,8 +47,12 @@ impl Tree {
 
     /// Everything at and below a path, taken out: paths relative to it.
     pub(crate) fn take(&mut self, names: &[Vec<u8>]) -> Vec<(Names, Node)> {
-        let below: Vec<Names> =
-            self.nodes.keys().filter(|path| path.starts_with(names)).cloned().collect();
+        let below: Vec<Names> = self
+            .nodes
+            .keys()
+            .filter(|path| path.starts_with(names))
+            .cloned()
+            .collect();
         below
             .into_iter()
             .filter_map(|path| {
@@ -60,7 +66,9 @@ impl Tree {
     pub fn children(&self, names: &[Vec<u8>]) -> Vec<(Vec<u8>, &Node)> {
         let inside = |path: &&Names| path.len() == names.len() + 1 && path.starts_with(names);
         let paths = self.nodes.keys().filter(inside);
-        paths.filter_map(|path| Some((path.last()?.clone(), self.node(path)?))).collect()
+        paths
+            .filter_map(|path| Some((path.last()?.clone(), self.node(path)?)))
+            .collect()
     }
 
     /// Every path with its node.
@@ -85,8 +93,12 @@ impl Tree {
 }
 
 pub(crate) fn names(path: &v1::Path) -> Result<Names, Code> {
-    let names: Names =
-        path.path.split(|byte| *byte == b'/').filter(|n| !n.is_empty()).map(<[u8]>::to_vec).collect();
+    let names: Names = path
+        .path
+        .split(|byte| *byte == b'/')
+        .filter(|n| !n.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
     let wrong = |name: &Vec<u8>| {
         name.len() > NAME_BYTES_MAX || name == b"." || name == b".." || name.contains(&0)
     };
@@ -99,11 +111,26 @@ pub(crate) fn names(path: &v1::Path) -> Result<Names, Code> {
 impl Node {
     pub(crate) fn directory(attr: v1::Attr, lsn: u64) -> Node {
         let (content, link_target) = Default::default();
-        Node { kind: v1::Kind::Directory, attr, content, link_target, lsn }
+        Node {
+            kind: v1::Kind::Directory,
+            attr,
+            content,
+            link_target,
+            lsn,
+        }
     }
 
     pub(crate) fn file(attr: v1::Attr, content: v1::Content, lsn: u64) -> Node {
-        let content = v1::Content { crc32c: 0, ..content };
-        Node { kind: v1::Kind::File, attr, content, link_target: Vec::new(), lsn }
+        let content = v1::Content {
+            crc32c: 0,
+            ..content
+        };
+        Node {
+            kind: v1::Kind::File,
+            attr,
+            content,
+            link_target: Vec::new(),
+            lsn,
+        }
     }
 }

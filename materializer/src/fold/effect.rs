@@ -20,7 +20,9 @@ pub(crate) fn after(
     // One contiguous buffer is hashed several times faster than a stream of small parts; large values are streamed.
     if small <= 2048 {
         let mut buffer = Vec::with_capacity(small + 29);
-        parts(digest, lsn, space, key, old, new, |part| buffer.extend_from_slice(part));
+        parts(digest, lsn, space, key, old, new, |part| {
+            buffer.extend_from_slice(part)
+        });
         return xxhash_rust::xxh3::xxh3_64(&buffer);
     }
     let mut hash = Xxh3::new();
@@ -41,7 +43,11 @@ fn parts(
     take(&lsn.to_le_bytes());
     take(&[space as u8]);
     for value in [Some(key), old, new] {
-        take(&value.map_or(ABSENT, |value| value.len() as u32).to_le_bytes());
+        take(
+            &value
+                .map_or(ABSENT, |value| value.len() as u32)
+                .to_le_bytes(),
+        );
         take(value.unwrap_or_default());
     }
 }
@@ -71,7 +77,9 @@ mod tests {
         let value = vec![5u8; 3000];
         let streamed = after(1, 2, Keyspace::Blocks, b"k", Some(&value), None);
         let mut whole = Vec::new();
-        parts(1, 2, Keyspace::Blocks, b"k", Some(&value), None, |p| whole.extend_from_slice(p));
+        parts(1, 2, Keyspace::Blocks, b"k", Some(&value), None, |p| {
+            whole.extend_from_slice(p)
+        });
         assert_eq!(streamed, xxhash_rust::xxh3::xxh3_64(&whole));
     }
 }

@@ -8,10 +8,19 @@ use prost::Message;
 
 /// The guards of a header. What this build does not know halts it, before anything of the frame is looked at.
 pub(crate) fn decode(lsn: u64, header: &[u8]) -> Result<Vec<Guard>, Halt> {
-    let decoded = v1::Guards::decode(header)
-        .map_err(|error| Halt::Undecodable { lsn, what: format!("its guards: {error}") })?;
-    let unknown = || Halt::Unknown { lsn, what: "a guard".to_owned() };
-    decoded.guards.into_iter().map(|guard| guard.guard.ok_or_else(unknown)).collect()
+    let decoded = v1::Guards::decode(header).map_err(|error| Halt::Undecodable {
+        lsn,
+        what: format!("its guards: {error}"),
+    })?;
+    let unknown = || Halt::Unknown {
+        lsn,
+        what: "a guard".to_owned(),
+    };
+    decoded
+        .guards
+        .into_iter()
+        .map(|guard| guard.guard.ok_or_else(unknown))
+        .collect()
 }
 
 /// The first guard that does not hold against `control`, in words; `None`: the frame takes effect.
@@ -52,11 +61,17 @@ fn words(guard: &Guard) -> String {
     match guard {
         Guard::Term(guard) => format!("term {} of shard {} is over", guard.term, guard.shard),
         Guard::Replica(guard) => {
-            format!("node {} is no replica of shard {}", guard.node_id, guard.shard)
+            format!(
+                "node {} is no replica of shard {}",
+                guard.node_id, guard.shard
+            )
         }
         Guard::Session(session) => format!("session {session} is gone"),
         Guard::Group(guard) => {
-            format!("group {} is not at generation {}", guard.group, guard.generation)
+            format!(
+                "group {} is not at generation {}",
+                guard.group, guard.generation
+            )
         }
         Guard::ReadableLsn(readable) => format!("LSN {readable} is not readable any more"),
     }

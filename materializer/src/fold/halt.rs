@@ -8,8 +8,15 @@ pub enum Halt {
     #[error("at LSN {lsn} stands {what}, which this build does not know: run a newer build")]
     Unknown { lsn: u64, what: String },
     /// FOLD-X5: frames are missing, or the order is not what the owner gave.
-    #[error("at LSN {lsn} frame {found} of shard {shard} follows frame {folded}: a unit left out frames")]
-    Gap { lsn: u64, shard: u64, folded: u64, found: u64 },
+    #[error(
+        "at LSN {lsn} frame {found} of shard {shard} follows frame {folded}: a unit left out frames"
+    )]
+    Gap {
+        lsn: u64,
+        shard: u64,
+        folded: u64,
+        found: u64,
+    },
     /// The frame is not the next one: the caller's mistake.
     #[error("at LSN {lsn} is not the next frame: {expected} is")]
     NotNext { lsn: u64, expected: u64 },

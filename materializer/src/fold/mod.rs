@@ -65,7 +65,13 @@ impl Folder {
     pub fn new(view: Arc<dyn View>) -> Folder {
         let base = view.snapshot();
         let stamp = base.stamp;
-        Folder { view, base, layer: Layer::default(), stamp, records: 0 }
+        Folder {
+            view,
+            base,
+            layer: Layer::default(),
+            stamp,
+            records: 0,
+        }
     }
 
     /// The position after the last frame folded, committed or not.
@@ -86,16 +92,26 @@ impl Folder {
         let first = frame.first_lsn;
         let expected = self.stamp.lsn + 1;
         if first != expected {
-            return Err(Halt::NotNext { lsn: first, expected });
+            return Err(Halt::NotNext {
+                lsn: first,
+                expected,
+            });
         }
         let header = &frame.frame.header;
         let guards = guards::decode(first, &header.guards)?;
-        let control = Layered { over: &self.layer, under: &self.base };
+        let control = Layered {
+            over: &self.layer,
+            under: &self.base,
+        };
         // FOLD-G3: the state right before the frame is CONTROL at exactly n − 1.
         let void = guards::broken(&control, first, &guards)?;
         let counted = order::counted(&control, first, header.order)?;
         // FOLD-G1: the body of a void frame is never decoded.
-        let records = if void.is_none() { Some(decode(frame)?) } else { None };
+        let records = if void.is_none() {
+            Some(decode(frame)?)
+        } else {
+            None
+        };
 
         if let Some((key, order)) = counted {
             let row = order.encode_to_vec().into();
@@ -112,7 +128,9 @@ impl Folder {
             ..Folded::default()
         };
         for lsn in folded.first_lsn..=folded.last_lsn {
-            let record = records.as_ref().and_then(|records| records.get((lsn - first) as usize));
+            let record = records
+                .as_ref()
+                .and_then(|records| records.get((lsn - first) as usize));
             self.apply(lsn, frame.log_time_us, record, &mut folded)?;
         }
         self.records += header.count as usize;
@@ -161,7 +179,8 @@ impl Folder {
     /// Writes the batch and publishes the state after it (I1).
     pub fn commit(&mut self) -> Result<Snapshot, ViewError> {
         if self.is_dirty() {
-            self.view.commit(std::mem::take(&mut self.layer), self.stamp)?;
+            self.view
+                .commit(std::mem::take(&mut self.layer), self.stamp)?;
             self.base = self.view.snapshot();
             self.records = 0;
         }
@@ -173,14 +192,23 @@ impl Folder {
 fn decode(frame: &FoldFrame) -> Result<Vec<v1::Record>, Halt> {
     let first = frame.first_lsn;
     let undecodable = |lsn, what| Halt::Undecodable { lsn, what };
-    let bodies =
-        frame.frame.records().map_err(|error| undecodable(first, error.to_string()))?;
+    let bodies = frame
+        .frame
+        .records()
+        .map_err(|error| undecodable(first, error.to_string()))?;
     let mut records = Vec::with_capacity(bodies.len());
     for (lsn, body) in (first..).zip(bodies) {
         let record = v1::Record::decode(body)
             .map_err(|error| undecodable(lsn, format!("a record: {error}")))?;
-        if record.mutations.iter().any(|mutation| mutation.kind.is_none()) {
-            return Err(Halt::Unknown { lsn, what: "a kind of mutation".to_owned() });
+        if record
+            .mutations
+            .iter()
+            .any(|mutation| mutation.kind.is_none())
+        {
+            return Err(Halt::Unknown {
+                lsn,
+                what: "a kind of mutation".to_owned(),
+            });
         }
         records.push(record);
     }

@@ -14,8 +14,15 @@ pub(crate) fn counted(
     order: Option<Order>,
 ) -> Result<Option<(Vec<u8>, OrderValue)>, Halt> {
     let Some(order) = order else { return Ok(None) };
-    let gap = |folded| Halt::Gap { lsn, shard: order.shard, folded, found: order.n };
-    let Some(term) = state::term(control, order.shard)? else { return Err(gap(0)) };
+    let gap = |folded| Halt::Gap {
+        lsn,
+        shard: order.shard,
+        folded,
+        found: order.n,
+    };
+    let Some(term) = state::term(control, order.shard)? else {
+        return Err(gap(0));
+    };
     if order.term < term.lsn {
         return Ok(None);
     }
@@ -24,5 +31,11 @@ pub(crate) fn counted(
         return Err(gap(term.frames));
     }
     let key = keys::control(letter::ORDER, &[order.shard]);
-    Ok(Some((key, OrderValue { term: order.term, frames: order.n })))
+    Ok(Some((
+        key,
+        OrderValue {
+            term: order.term,
+            frames: order.n,
+        },
+    )))
 }

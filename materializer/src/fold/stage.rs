@@ -22,7 +22,10 @@ pub(crate) struct Stage<'a> {
 
 impl Stage<'_> {
     pub(crate) fn read(&self) -> Layered<'_> {
-        Layered { over: self.layer, under: self.under }
+        Layered {
+            over: self.layer,
+            under: self.under,
+        }
     }
 
     pub(crate) fn is_overlay(&self) -> bool {
@@ -54,9 +57,15 @@ impl Stage<'_> {
         {
             let (space, prefix) = kind.superseded(key);
             let superseded = rows::superseded(old, self.lsn);
-            self.layer.set(space, &keys::history(&prefix, row.lsn), Some(superseded));
+            self.layer
+                .set(space, &keys::history(&prefix, row.lsn), Some(superseded));
         }
-        self.effect(kind.space(), key, old_row.as_ref().map(|row| &row.value[..]), new.as_deref());
+        self.effect(
+            kind.space(),
+            key,
+            old_row.as_ref().map(|row| &row.value[..]),
+            new.as_deref(),
+        );
         let new = new.map(|value| rows::encode(self.lsn, self.log_time_us, &value));
         self.layer.set(kind.space(), key, new);
         Ok(())
@@ -78,7 +87,11 @@ impl Stage<'_> {
 
     /// Sets a row that follows from others, and so is no effect.
     pub(crate) fn put_derived<V: Message>(&mut self, key: &[u8], value: &V) {
-        self.layer.set(Keyspace::Control, key, Some(Bytes::from(value.encode_to_vec())));
+        self.layer.set(
+            Keyspace::Control,
+            key,
+            Some(Bytes::from(value.encode_to_vec())),
+        );
     }
 
     fn effect(&mut self, space: Keyspace, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
@@ -92,7 +105,10 @@ impl Stage<'_> {
         if self.is_overlay() {
             return Ok(());
         }
-        let CountsValue { largest_id, entries: before } = counts(&self.read())?;
+        let CountsValue {
+            largest_id,
+            entries: before,
+        } = counts(&self.read())?;
         let counted = CountsValue {
             largest_id: largest_id.max(id),
             entries: before.saturating_add_signed(entries),

@@ -22,9 +22,17 @@ pub(crate) fn keep_digest(stage: &mut Stage<'_>) {
         return;
     }
     let row = Some(number(*stage.digest));
-    stage.layer.set(Keyspace::Control, &keys::control(letter::DIGEST, &[stage.lsn]), row);
+    stage.layer.set(
+        Keyspace::Control,
+        &keys::control(letter::DIGEST, &[stage.lsn]),
+        row,
+    );
     if let Some(oldest) = stage.lsn.checked_sub(DIGEST_EVERY * DIGESTS_KEPT) {
-        stage.layer.set(Keyspace::Control, &keys::control(letter::DIGEST, &[oldest]), None);
+        stage.layer.set(
+            Keyspace::Control,
+            &keys::control(letter::DIGEST, &[oldest]),
+            None,
+        );
     }
 }
 

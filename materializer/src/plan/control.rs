@@ -23,24 +23,47 @@ pub fn genesis(
     let created = v1::ClusterCreated {
         cluster_id: cluster_id.to_vec().into(),
         settings: Some(settings),
-        shards: vec![v1::ShardRange { shard: 0, first_key: Default::default() }],
+        shards: vec![v1::ShardRange {
+            shard: 0,
+            first_key: Default::default(),
+        }],
         replicas: replicas.to_vec(),
         owner: Some(owner),
     };
     let none_yet = Guard::Term(v1::TermGuard { shard: 0, term: 0 });
     // It makes the root directory too.
     let tags = vec![Tag::shard(0), Tag::CONTROL, Tag::SKELETON];
-    planned(record(vec![Kind::ClusterCreated(created)], "", None), tags, [none_yet], false)
+    planned(
+        record(vec![Kind::ClusterCreated(created)], "", None),
+        tags,
+        [none_yet],
+        false,
+    )
 }
 
 /// FOLD-T1: alone in its frame; `prev_term` 0: there is none yet.
 pub fn term_started(shard: u64, prev_term: u64, owner: v1::Owner) -> Planned {
     let guards = [
-        Guard::Term(v1::TermGuard { shard, term: prev_term }),
-        Guard::Replica(v1::ReplicaGuard { shard, node_id: owner.node_id }),
+        Guard::Term(v1::TermGuard {
+            shard,
+            term: prev_term,
+        }),
+        Guard::Replica(v1::ReplicaGuard {
+            shard,
+            node_id: owner.node_id,
+        }),
     ];
-    let started = v1::TermStarted { shard, prev_term, owner: Some(owner) };
-    planned(record(vec![Kind::TermStarted(started)], "", None), tags(shard), guards, false)
+    let started = v1::TermStarted {
+        shard,
+        prev_term,
+        owner: Some(owner),
+    };
+    planned(
+        record(vec![Kind::TermStarted(started)], "", None),
+        tags(shard),
+        guards,
+        false,
+    )
 }
 
 /// A fact of CONTROL under the own term.
@@ -51,14 +74,20 @@ fn fact(context: &Context<'_>, kind: Kind) -> Planned {
 
 pub fn replica_added(context: &Context<'_>, node_id: u64) -> Planned {
     let shard = context.shard;
-    fact(context, Kind::ReplicaAdded(v1::ReplicaAdded { shard, node_id }))
+    fact(
+        context,
+        Kind::ReplicaAdded(v1::ReplicaAdded { shard, node_id }),
+    )
 }
 
 /// A session for a client process.
 pub enum SessionPlan {
     /// The nonce has one already, folded: a repeated request.
     Open(u64),
-    Planned { session: u64, planned: Box<Planned> },
+    Planned {
+        session: u64,
+        planned: Box<Planned>,
+    },
 }
 
 /// FOLD-S1. A repeated nonce gets its session (blocked while the first is in flight).
@@ -70,7 +99,10 @@ pub fn open_session(
 ) -> Result<SessionPlan, Unplanned> {
     let nonce = &request.client_nonce;
     if nonce.len() != NONCE_BYTES {
-        let why = format!("its nonce has {} bytes instead of {NONCE_BYTES}", nonce.len());
+        let why = format!(
+            "its nonce has {} bytes instead of {NONCE_BYTES}",
+            nonce.len()
+        );
         return Err(Refusal::new(Code::Invalid, "open a session", why).into());
     }
     if let Some(session) = planning.session_of_nonce(nonce)? {
@@ -88,7 +120,10 @@ pub fn open_session(
 
 /// FOLD-S1: only when nothing of the session is in flight (the caller knows).
 pub fn expire_session(context: &Context<'_>, session: u64) -> Planned {
-    fact(context, Kind::SessionExpired(v1::SessionExpired { session }))
+    fact(
+        context,
+        Kind::SessionExpired(v1::SessionExpired { session }),
+    )
 }
 
 /// FOLD-C1.
@@ -114,6 +149,16 @@ pub fn close_group(context: &Context<'_>, group: u64) -> Planned {
 /// FOLD-X4b: by any replica, guarded by its being one.
 pub fn digest_taken(shard: u64, node_id: u64, lsn: u64, digest: u64) -> Planned {
     let guard = Guard::Replica(v1::ReplicaGuard { shard, node_id });
-    let taken = v1::DigestTaken { shard, node_id, lsn, digest };
-    planned(record(vec![Kind::DigestTaken(taken)], "", None), tags(shard), [guard], false)
+    let taken = v1::DigestTaken {
+        shard,
+        node_id,
+        lsn,
+        digest,
+    };
+    planned(
+        record(vec![Kind::DigestTaken(taken)], "", None),
+        tags(shard),
+        [guard],
+        false,
+    )
 }

@@ -29,19 +29,28 @@ impl Draft {
 
     /// The parent of what appears or goes gets the time, and the change in its count.
     pub(crate) fn touch(&mut self, tree: u64, inode: u64, mtime_ns: i64, children: i32) {
-        let touched = v1::ParentTouched { tree, inode, mtime_ns, children };
+        let touched = v1::ParentTouched {
+            tree,
+            inode,
+            mtime_ns,
+            children,
+        };
         self.push(Kind::ParentTouched(touched));
     }
 
     /// Extents that come or go with this record.
     pub(crate) fn blocks(&mut self, content: &v1::Content) {
-        self.block_groups.extend(content.extents.iter().map(|extent| extent.group));
+        self.block_groups
+            .extend(content.extents.iter().map(|extent| extent.group));
     }
 
     fn foreign(&self) -> Vec<Guard> {
         let sessions = self.sessions.iter().map(|session| Guard::Session(*session));
         let groups = self.groups.iter().map(|(group, generation)| {
-            Guard::Group(v1::GroupGuard { group: *group, generation: *generation })
+            Guard::Group(v1::GroupGuard {
+                group: *group,
+                generation: *generation,
+            })
         });
         let readable = self.readable_lsn.map(Guard::ReadableLsn);
         sessions.chain(groups).chain(readable).collect()
@@ -60,12 +69,19 @@ impl Draft {
     pub(crate) fn finish(self, what: &str, context: &Context<'_>) -> Result<Planned, Refusal> {
         let foreign = self.foreign();
         let tags = self.tags(context.shard);
-        let slot = context.slot.map(|slot| done_in(slot, Outcome::Done(self.done)));
+        let slot = context
+            .slot
+            .map(|slot| done_in(slot, Outcome::Done(self.done)));
         let record = record(self.mutations, context.actor, slot);
         let planned = Planned {
             done: self.done,
             foreign: !foreign.is_empty(),
-            ..planned(record, tags, [term_guard(context)].into_iter().chain(foreign), true)
+            ..planned(
+                record,
+                tags,
+                [term_guard(context)].into_iter().chain(foreign),
+                true,
+            )
         };
         if planned.encoded.len() <= RECORD_BYTES_MAX {
             return Ok(planned);
@@ -89,7 +105,10 @@ fn is_skeleton(kind: &Kind) -> bool {
 }
 
 pub(crate) fn term_guard(context: &Context<'_>) -> Guard {
-    Guard::Term(v1::TermGuard { shard: context.shard, term: context.term })
+    Guard::Term(v1::TermGuard {
+        shard: context.shard,
+        term: context.term,
+    })
 }
 
 fn done_in(slot: v1::SlotUse, outcome: Outcome) -> v1::SlotDone {
@@ -99,13 +118,22 @@ fn done_in(slot: v1::SlotUse, outcome: Outcome) -> v1::SlotDone {
         slot: slot.slot,
         seq: slot.seq,
         attempt: slot.attempt,
-        result: Some(v1::SlotResult { outcome: Some(outcome) }),
+        result: Some(v1::SlotResult {
+            outcome: Some(outcome),
+        }),
     }
 }
 
 pub(crate) fn record(kinds: Vec<Kind>, actor: &str, slot: Option<v1::SlotDone>) -> v1::Record {
-    let mutations = kinds.into_iter().map(|kind| v1::Mutation { kind: Some(kind) }).collect();
-    v1::Record { mutations, actor: actor.to_owned(), slot }
+    let mutations = kinds
+        .into_iter()
+        .map(|kind| v1::Mutation { kind: Some(kind) })
+        .collect();
+    v1::Record {
+        mutations,
+        actor: actor.to_owned(),
+        slot,
+    }
 }
 
 /// `tags` sorted.
@@ -115,7 +143,10 @@ pub(crate) fn planned(
     guards: impl IntoIterator<Item = Guard>,
     ordered: bool,
 ) -> Planned {
-    let guards = guards.into_iter().map(|guard| v1::Guard { guard: Some(guard) }).collect();
+    let guards = guards
+        .into_iter()
+        .map(|guard| v1::Guard { guard: Some(guard) })
+        .collect();
     let guards = v1::Guards { guards };
     Planned {
         encoded: Bytes::from(record.encode_to_vec()),

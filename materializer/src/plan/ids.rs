@@ -12,7 +12,9 @@ pub struct Ids {
 impl Ids {
     /// For an owner that has folded its own `TermStarted`.
     pub fn resume(folded: &dyn Read) -> Result<Ids, ViewError> {
-        Ok(Ids { next: counts(folded)?.largest_id.max(ROOT_INODE) + 1 })
+        Ok(Ids {
+            next: counts(folded)?.largest_id.max(ROOT_INODE) + 1,
+        })
     }
 
     pub fn allocate(&mut self) -> u64 {

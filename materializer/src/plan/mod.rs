@@ -95,6 +95,10 @@ pub fn mutate(
     context: &Context<'_>,
     ids: &mut Ids,
 ) -> Result<Planned, Unplanned> {
-    let mut plan = ops::Plan { planning, context, ids };
+    let mut plan = ops::Plan {
+        planning,
+        context,
+        ids,
+    };
     ops::plan(&mut plan, request, source)
 }

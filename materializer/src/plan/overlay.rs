@@ -31,7 +31,10 @@ impl Overlay {
         let mut written = Layer::default();
         let mut stage = Stage {
             layer: &mut written,
-            under: &Layered { over: &self.rows, under: folded },
+            under: &Layered {
+                over: &self.rows,
+                under: folded,
+            },
             lsn: PROVISIONAL_LSN,
             log_time_us: 0,
             digest: &mut 0,
@@ -79,7 +82,10 @@ impl Overlay {
     }
 
     pub(crate) fn over<'a>(&'a self, folded: &'a dyn Read) -> Layered<'a> {
-        Layered { over: &self.rows, under: folded }
+        Layered {
+            over: &self.rows,
+            under: folded,
+        }
     }
 
     /// Who holds a lock on this row.

@@ -40,7 +40,11 @@ impl Planning<'_> {
         key: &[u8],
     ) -> Result<Option<Row<V>>, Unplanned> {
         self.unlocked(self.overlay.lock(kind.space(), key))?;
-        Ok(rows::current(&self.overlay.over(self.folded), kind.space(), key)?)
+        Ok(rows::current(
+            &self.overlay.over(self.folded),
+            kind.space(),
+            key,
+        )?)
     }
 
     fn unlocked(&self, lock: Option<Ticket>) -> Result<(), Unplanned> {
@@ -80,7 +84,11 @@ impl Planning<'_> {
 
     /// All bytes' whereabouts of a file.
     pub(crate) fn content(&self, tree: u64, entry: &EntryValue) -> Result<v1::Content, Unplanned> {
-        Ok(content::current(&self.overlay.over(self.folded), tree, entry)?)
+        Ok(content::current(
+            &self.overlay.over(self.folded),
+            tree,
+            entry,
+        )?)
     }
 
     pub(crate) fn session_is_open(&self, session: u64) -> Result<bool, Unplanned> {
@@ -93,7 +101,10 @@ impl Planning<'_> {
 
     /// The session of a nonce; blocked while its opening is in flight.
     pub(crate) fn session_of_nonce(&self, client_nonce: &[u8]) -> Result<Option<u64>, Unplanned> {
-        self.unlocked(self.overlay.writer(Keyspace::Control, &keys::nonce(client_nonce)))?;
+        self.unlocked(
+            self.overlay
+                .writer(Keyspace::Control, &keys::nonce(client_nonce)),
+        )?;
         Ok(state::session_of_nonce(self.folded, client_nonce)?)
     }
 }

@@ -19,7 +19,10 @@ pub struct At<'a> {
 impl<'a> At<'a> {
     /// What is folded.
     pub fn head(snapshot: &'a Snapshot) -> At<'a> {
-        At { snapshot, lsn: snapshot.stamp.lsn }
+        At {
+            snapshot,
+            lsn: snapshot.stamp.lsn,
+        }
     }
 
     /// The past. Refused with NOT_YET above what is folded. (Nothing is below the floor yet: FOLD-X3.)
@@ -44,9 +47,19 @@ impl<'a> At<'a> {
         if self.is_head() {
             return rows::current(self.snapshot, kind.space(), key);
         }
-        let Some(row) = rows::at(self.snapshot, kind, key, self.lsn)? else { return Ok(None) };
-        let Row { lsn, log_time_us, value } = row;
-        Ok(Some(Row { lsn, log_time_us, value: rows::value_of(value)? }))
+        let Some(row) = rows::at(self.snapshot, kind, key, self.lsn)? else {
+            return Ok(None);
+        };
+        let Row {
+            lsn,
+            log_time_us,
+            value,
+        } = row;
+        Ok(Some(Row {
+            lsn,
+            log_time_us,
+            value: rows::value_of(value)?,
+        }))
     }
 
     /// Rows of head in [`from`, `to`), as they were.
@@ -74,7 +87,8 @@ impl Names for At<'_> {
         parent: u64,
         name: &[u8],
     ) -> Result<Option<Row<EntryValue>>, Refusal> {
-        self.row(Versioned::Namespace, &keys::entry(tree, parent, name)).map_err(store_failed)
+        self.row(Versioned::Namespace, &keys::entry(tree, parent, name))
+            .map_err(store_failed)
     }
 
     fn place(&self, tree: u64, inode: u64) -> Result<Option<PlaceValue>, Refusal> {

@@ -31,7 +31,9 @@ pub(crate) fn entry(
         link_target: value.link_target.clone(),
         children: 0,
         crc32c: content.map_or(0, |content| content.crc32c),
-        extents: content.map_or(0, |content| content.extents.len() as u32).max(chunked),
+        extents: content
+            .map_or(0, |content| content.extents.len() as u32)
+            .max(chunked),
     };
     match value.kind() {
         v1::Kind::Directory => add_own(at, tree, &mut entry)?,

@@ -1,10 +1,10 @@
 //! A page of a directory.
 use super::At;
 use super::entry::entry;
+use crate::state::keys;
 use crate::state::rows::{self, Row};
 use crate::state::values::EntryValue;
 use crate::state::walk::{self, Errand, store_failed};
-use crate::state::keys;
 use crate::view::ViewError;
 use bytes::Bytes;
 use dfs_wire::limits::LIST_ENTRIES_MAX;
@@ -17,13 +17,18 @@ const CONTENT_BYTES_MAX: usize = 4 << 20;
 /// Names after `after_name`, in rising order of their bytes. `view` is not looked at: `at` is the answer to it.
 pub fn list(at: At<'_>, request: &v1::ListRequest) -> Result<v1::Listing, Refusal> {
     let path = request.path.clone().unwrap_or_default();
-    let errand = Errand { verb: "list", path: &path };
+    let errand = Errand {
+        verb: "list",
+        path: &path,
+    };
     let located = walk::locate(&at, errand).map_err(|refusal| refusal.at(at.lsn))?;
     let Some(row) = located.entry else {
         return Err(errand.not_found().at(at.lsn));
     };
     if row.value.kind() != v1::Kind::Directory {
-        return Err(errand.refuse(Code::WrongKind, "it is not a directory").at(at.lsn));
+        return Err(errand
+            .refuse(Code::WrongKind, "it is not a directory")
+            .at(at.lsn));
     }
     let inode = row.value.inode;
     let mut listing = page(at, path.tree, inode, request).map_err(store_failed)?;
@@ -51,15 +56,29 @@ fn page(
     };
     let (from, to) = keys::names_from(tree, inode, &after);
     for item in at.scan(&from, &to) {
-        let (key, Row { lsn, log_time_us, value }) = item?;
+        let (
+            key,
+            Row {
+                lsn,
+                log_time_us,
+                value,
+            },
+        ) = item?;
         if listing.entries.len() >= limit as usize || content_bytes >= CONTENT_BYTES_MAX {
             listing.more = true;
             break;
         }
-        let row = Row { lsn, log_time_us, value: rows::value_of::<EntryValue>(value)? };
+        let row = Row {
+            lsn,
+            log_time_us,
+            value: rows::value_of::<EntryValue>(value)?,
+        };
         let name = Bytes::copy_from_slice(keys::name_of(&key));
         let entry = entry(at, tree, inode, name, row, request.with_content)?;
-        content_bytes += entry.content.as_ref().map_or(0, prost::Message::encoded_len);
+        content_bytes += entry
+            .content
+            .as_ref()
+            .map_or(0, prost::Message::encoded_len);
         listing.entries.push(entry);
     }
     Ok(listing)

@@ -17,14 +17,23 @@ pub struct Moment {
 pub fn resolve_time(snapshot: &Snapshot, time_us: u64) -> Result<Moment, Refusal> {
     if time_us >= snapshot.stamp.log_time_us {
         let stamp = snapshot.stamp;
-        return Ok(Moment { lsn: stamp.lsn, log_time_us: stamp.log_time_us });
+        return Ok(Moment {
+            lsn: stamp.lsn,
+            log_time_us: stamp.log_time_us,
+        });
     }
     let (_, end) = keys::all(letter::LSN_OF);
     let above = keys::control(letter::LSN_OF, &[time_us + 1]);
-    let next = snapshot.scan(Keyspace::Control, &above, &end).next().transpose();
+    let next = snapshot
+        .scan(Keyspace::Control, &above, &end)
+        .next()
+        .transpose();
     let next = next.map_err(store_failed)?.map(|(_, row)| number(&row));
     let next_first = next.transpose().map_err(store_failed)?;
-    moment_of(snapshot, next_first.map_or(snapshot.stamp.lsn, |first| first - 1))
+    moment_of(
+        snapshot,
+        next_first.map_or(snapshot.stamp.lsn, |first| first - 1),
+    )
 }
 
 /// The log time of an LSN ≤ the snapshot's.
@@ -32,16 +41,28 @@ pub fn moment_of(snapshot: &Snapshot, lsn: u64) -> Result<Moment, Refusal> {
     let stamp = snapshot.stamp;
     if lsn > stamp.lsn {
         let why = format!("folded is LSN {}", stamp.lsn);
-        return Err(Refusal::new(Code::NotYet, format!("the time of LSN {lsn}"), why).at(stamp.lsn));
+        return Err(
+            Refusal::new(Code::NotYet, format!("the time of LSN {lsn}"), why).at(stamp.lsn),
+        );
     }
     let (from, _) = keys::all(letter::TIME_OF);
     let above = keys::control(letter::TIME_OF, &[lsn + 1]);
-    let found = snapshot.last(Keyspace::Control, &from, &above).map_err(store_failed)?;
-    let time = found.map(|(_, row)| number(&row)).transpose().map_err(store_failed)?;
-    Ok(Moment { lsn, log_time_us: time.unwrap_or_default() })
+    let found = snapshot
+        .last(Keyspace::Control, &from, &above)
+        .map_err(store_failed)?;
+    let time = found
+        .map(|(_, row)| number(&row))
+        .transpose()
+        .map_err(store_failed)?;
+    Ok(Moment {
+        lsn,
+        log_time_us: time.unwrap_or_default(),
+    })
 }
 
 fn number(row: &Bytes) -> Result<u64, ViewError> {
-    let bytes = row.first_chunk().ok_or_else(|| ViewError::Format("a row of time".to_owned()))?;
+    let bytes = row
+        .first_chunk()
+        .ok_or_else(|| ViewError::Format("a row of time".to_owned()))?;
     Ok(u64::from_le_bytes(*bytes))
 }

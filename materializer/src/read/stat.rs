@@ -12,5 +12,13 @@ pub fn stat(at: At<'_>, path: &v1::Path, with_content: bool) -> Result<v1::Entry
     let Some(row) = located.entry else {
         return Err(errand.not_found().at(at.lsn));
     };
-    entry(at, path.tree, located.parent, located.name, row, with_content).map_err(store_failed)
+    entry(
+        at,
+        path.tree,
+        located.parent,
+        located.name,
+        row,
+        with_content,
+    )
+    .map_err(store_failed)
 }

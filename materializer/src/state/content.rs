@@ -39,10 +39,15 @@ fn whole<'a>(
     }
     let (from, to) = keys::chunks(tree, entry.inode);
     for row in scan(&from, &to) {
-        content.extents.extend(rows::value_of::<ChunkValue>(row?.1.value)?.extents);
+        content
+            .extents
+            .extend(rows::value_of::<ChunkValue>(row?.1.value)?.extents);
     }
     if content.extents.len() == entry.chunked_extents as usize {
         return Ok(content);
     }
-    Err(ViewError::Format(format!("inode {} lacks chunk rows", entry.inode)))
+    Err(ViewError::Format(format!(
+        "inode {} lacks chunk rows",
+        entry.inode
+    )))
 }

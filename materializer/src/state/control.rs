@@ -1,9 +1,7 @@
 //! CONTROL as guards, planners and machinery look at it (FOLD-G2).
 use super::keys::{self, letter};
 use super::rows::value_of;
-use super::values::{
-    CountsValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue,
-};
+use super::values::{CountsValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue};
 use super::{Session, Slot, Term};
 use crate::view::{Keyspace, Read, ViewError};
 use dfs_wire::v1;
@@ -23,8 +21,16 @@ pub fn term(read: &dyn Read, shard: u64) -> Result<Option<Term>, ViewError> {
     };
     let order: OrderValue =
         value(read, &keys::control(letter::ORDER, &[shard]))?.unwrap_or_default();
-    let frames = if order.term == term.term { order.frames } else { 0 };
-    Ok(Some(Term { lsn: term.term, owner: term.owner.unwrap_or_default(), frames }))
+    let frames = if order.term == term.term {
+        order.frames
+    } else {
+        0
+    };
+    Ok(Some(Term {
+        lsn: term.term,
+        owner: term.owner.unwrap_or_default(),
+        frames,
+    }))
 }
 
 /// Node ids, rising.
@@ -84,8 +90,20 @@ pub fn slot(
     let Some(row) = read.get(Keyspace::Slots, &keys::slot(session, shard, slot))? else {
         return Ok(None);
     };
-    let SlotValue { seq, attempt, lsn, log_time_us, result } = value_of(row)?;
-    Ok(Some(Slot { seq, attempt, lsn, log_time_us, result: result.unwrap_or_default() }))
+    let SlotValue {
+        seq,
+        attempt,
+        lsn,
+        log_time_us,
+        result,
+    } = value_of(row)?;
+    Ok(Some(Slot {
+        seq,
+        attempt,
+        lsn,
+        log_time_us,
+        result: result.unwrap_or_default(),
+    }))
 }
 
 pub fn group(read: &dyn Read, group: u64) -> Result<Option<v1::Group>, ViewError> {
@@ -95,7 +113,9 @@ pub fn group(read: &dyn Read, group: u64) -> Result<Option<v1::Group>, ViewError
 /// By rising id.
 pub fn groups(read: &dyn Read) -> Result<Vec<v1::Group>, ViewError> {
     let (from, to) = keys::all(letter::GROUP);
-    read.scan(Keyspace::Control, &from, &to).map(|row| value_of(row?.1)).collect()
+    read.scan(Keyspace::Control, &from, &to)
+        .map(|row| value_of(row?.1))
+        .collect()
 }
 
 /// The digest in the ring (LSN ≡ 0 mod 4096, the last 64; FOLD-X4). That of the snapshot is in its stamp.

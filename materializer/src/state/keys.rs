@@ -59,12 +59,18 @@ pub(crate) fn chunk(tree: u64, inode: u64, offset: u64) -> Vec<u8> {
 
 /// All chunks of a file: [from, to) in head, and in history.
 pub(crate) fn chunks(tree: u64, inode: u64) -> (Vec<u8>, Vec<u8>) {
-    (entry(tree, inode, &[CHUNK]), entry(tree, inode, &[CHUNK + 1]))
+    (
+        entry(tree, inode, &[CHUNK]),
+        entry(tree, inode, &[CHUNK + 1]),
+    )
 }
 
 /// All entries of a directory from this name on: [from, to) in head, and in history.
 pub(crate) fn names_from(tree: u64, parent: u64, name: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    (entry(tree, parent, name.max(FIRST_NAME)), entry(tree, parent, &[0xff; 256]))
+    (
+        entry(tree, parent, name.max(FIRST_NAME)),
+        entry(tree, parent, &[0xff; 256]),
+    )
 }
 
 /// The name in a key of head.
@@ -105,12 +111,16 @@ pub(crate) fn all(letter: u8) -> (Vec<u8>, Vec<u8>) {
 
 /// All rows of control that begin with a letter and a number: [from, to).
 pub(crate) fn all_of(letter: u8, number: u64) -> (Vec<u8>, Vec<u8>) {
-    (control(letter, &[number]), join(&[letter], &[number], &[0xff; 17]))
+    (
+        control(letter, &[number]),
+        join(&[letter], &[number], &[0xff; 17]),
+    )
 }
 
 /// The last number in a key.
 pub(crate) fn last_number(key: &[u8]) -> u64 {
-    key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    key.last_chunk::<8>()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 pub(crate) fn nonce(client_nonce: &[u8]) -> Vec<u8> {
@@ -123,7 +133,10 @@ pub(crate) fn slot(session: u64, shard: u64, slot: u32) -> Vec<u8> {
 
 /// All slots of a session: [from, to).
 pub(crate) fn slots(session: u64) -> (Vec<u8>, Vec<u8>) {
-    (join(&[], &[session], &[]), join(&[], &[session], &[0xff; 13]))
+    (
+        join(&[], &[session], &[]),
+        join(&[], &[session], &[0xff; 13]),
+    )
 }
 
 pub(crate) fn hold(extent: &ExtentId, tree: u64, inode: u64) -> Vec<u8> {
@@ -137,15 +150,24 @@ mod tests {
     /// A name never hides among the versions of another, nor before them.
     #[test]
     fn history_keeps_the_order_of_names_and_puts_the_newest_first() {
-        let keys: Vec<Vec<u8>> = [(&b"a"[..], 9), (b"a", 2), (b"a\x01", 5), (b"ab", 1), (b"\xff", 3)]
-            .into_iter()
-            .map(|(name, lsn)| history(&entry(0, 7, name), lsn))
-            .collect();
+        let keys: Vec<Vec<u8>> = [
+            (&b"a"[..], 9),
+            (b"a", 2),
+            (b"a\x01", 5),
+            (b"ab", 1),
+            (b"\xff", 3),
+        ]
+        .into_iter()
+        .map(|(name, lsn)| history(&entry(0, 7, name), lsn))
+        .collect();
         assert!(keys.is_sorted());
         assert!(keys.iter().all(|key| split_history(key).is_some()));
         assert_eq!(split_history(&keys[1]), Some((&entry(0, 7, b"a")[..], 2)));
         let (from, to) = history_until(&entry(0, 7, b"a"), 8);
-        let inside: Vec<&Vec<u8>> = keys.iter().filter(|key| **key >= from && **key < to).collect();
+        let inside: Vec<&Vec<u8>> = keys
+            .iter()
+            .filter(|key| **key >= from && **key < to)
+            .collect();
         assert_eq!(inside, [&keys[1]]);
     }
 
@@ -153,6 +175,8 @@ mod tests {
     fn own_rows_and_chunks_are_no_names() {
         let (from, to) = names_from(0, 7, b"");
         assert!(own(0, 7) < from && entry(0, 7, &[0xff; 255]) < to && to < own(0, 8));
-        assert!(!is_entry(&own(0, 7)) && !is_entry(&chunk(0, 7, 0)) && is_entry(&entry(0, 7, b"x")));
+        assert!(
+            !is_entry(&own(0, 7)) && !is_entry(&chunk(0, 7, 0)) && is_entry(&entry(0, 7, b"x"))
+        );
     }
 }

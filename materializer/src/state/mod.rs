@@ -9,7 +9,8 @@ pub(crate) mod values;
 pub(crate) mod walk;
 
 pub use control::{
-    cluster, digest, entries, group, groups, replicas, session, session_of_nonce, sessions, slot, term,
+    cluster, digest, entries, group, groups, replicas, session, session_of_nonce, sessions, slot,
+    term,
 };
 pub(crate) use control::{counts, is_replica, value};
 

@@ -43,11 +43,19 @@ pub(crate) fn split(row: &Bytes) -> Result<Row<Bytes>, ViewError> {
     let ([lsn, log_time_us], FORMAT) = (numbers(parts).ok_or_else(unknown)?, row[0]) else {
         return Err(unknown());
     };
-    Ok(Row { lsn, log_time_us, value: row.slice(PREFIX_BYTES..) })
+    Ok(Row {
+        lsn,
+        log_time_us,
+        value: row.slice(PREFIX_BYTES..),
+    })
 }
 
 fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
-    bytes.as_chunks::<8>().0.first_chunk::<N>().map(|parts| parts.map(u64::from_le_bytes))
+    bytes
+        .as_chunks::<8>()
+        .0
+        .first_chunk::<N>()
+        .map(|parts| parts.map(u64::from_le_bytes))
 }
 
 /// (until, the row).
@@ -57,8 +65,16 @@ fn split_superseded(row: &Bytes) -> Result<(u64, Bytes), ViewError> {
 }
 
 pub(crate) fn decode<V: Message + Default>(row: &Bytes) -> Result<Row<V>, ViewError> {
-    let Row { lsn, log_time_us, value } = split(row)?;
-    Ok(Row { lsn, log_time_us, value: value_of(value)? })
+    let Row {
+        lsn,
+        log_time_us,
+        value,
+    } = split(row)?;
+    Ok(Row {
+        lsn,
+        log_time_us,
+        value: value_of(value)?,
+    })
 }
 
 pub(crate) fn value_of<V: Message + Default>(bytes: Bytes) -> Result<V, ViewError> {
@@ -97,7 +113,10 @@ impl Versioned {
             Versioned::Namespace => (Keyspace::History, key.to_vec()),
             Versioned::Skeleton => {
                 let rest = key.get(1..).unwrap_or_default();
-                (Keyspace::Control, [&[keys::letter::PLACE_HISTORY], rest].concat())
+                (
+                    Keyspace::Control,
+                    [&[keys::letter::PLACE_HISTORY], rest].concat(),
+                )
             }
         }
     }
@@ -128,5 +147,9 @@ pub(crate) fn at(
 /// A superseded row that is not newer than `lsn`, if it still stood then.
 pub(crate) fn alive_at(row: &Bytes, lsn: u64) -> Result<Option<Row<Bytes>>, ViewError> {
     let (until, row) = split_superseded(row)?;
-    if lsn < until { split(&row).map(Some) } else { Ok(None) }
+    if lsn < until {
+        split(&row).map(Some)
+    } else {
+        Ok(None)
+    }
 }

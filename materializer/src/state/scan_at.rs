@@ -33,7 +33,9 @@ impl Past<'_> {
     /// The least key that either holds, and its version, if it had one at the LSN.
     fn step(&mut self) -> Result<Option<(Bytes, Option<Row<Bytes>>)>, ViewError> {
         let of_head = peeked(&mut self.head)?.map(|(key, _)| key.clone());
-        let of_history = peeked(&mut self.history)?.map(|(key, _)| head_of(key)).transpose()?;
+        let of_history = peeked(&mut self.history)?
+            .map(|(key, _)| head_of(key))
+            .transpose()?;
         let key = match (of_head, of_history) {
             (None, None) => return Ok(None),
             (Some(key), None) | (None, Some(key)) => key,

@@ -72,18 +72,28 @@ fn name_shown(name: &[u8]) -> String {
 pub(crate) fn names(errand: Errand<'_>) -> Result<Vec<Bytes>, Refusal> {
     let path = &errand.path.path;
     if path.len() > PATH_BYTES_MAX {
-        let why = format!("the path has {} bytes, at most {PATH_BYTES_MAX} are taken", path.len());
-        let short = v1::Path { path: path.slice(..64), ..errand.path.clone() };
+        let why = format!(
+            "the path has {} bytes, at most {PATH_BYTES_MAX} are taken",
+            path.len()
+        );
+        let short = v1::Path {
+            path: path.slice(..64),
+            ..errand.path.clone()
+        };
         let what = format!("{} {}…", errand.verb, show(&short));
         return Err(Refusal::new(Code::Invalid, what, why));
     }
     let mut names = Vec::new();
-    for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+    for name in path
+        .split(|byte| *byte == b'/')
+        .filter(|name| !name.is_empty())
+    {
         let wrong = match name {
             b"." | b".." => Some("`.` and `..` are not resolved here".to_owned()),
-            name if name.len() > NAME_BYTES_MAX => {
-                Some(format!("a name has {} bytes, at most {NAME_BYTES_MAX} are taken", name.len()))
-            }
+            name if name.len() > NAME_BYTES_MAX => Some(format!(
+                "a name has {} bytes, at most {NAME_BYTES_MAX} are taken",
+                name.len()
+            )),
             name if name.contains(&0) => Some("a name holds a zero byte".to_owned()),
             _ => None,
         };
@@ -99,7 +109,9 @@ pub(crate) fn names(errand: Errand<'_>) -> Result<Vec<Bytes>, Refusal> {
 pub(crate) fn base<N: Names>(state: &N, errand: Errand<'_>) -> Result<u64, N::Stop> {
     let path = errand.path;
     if path.tree != 0 {
-        return Err(errand.refuse(Code::NotFound, format!("there is no tree {}", path.tree)).into());
+        return Err(errand
+            .refuse(Code::NotFound, format!("there is no tree {}", path.tree))
+            .into());
     }
     if matches!(path.base_inode, 0 | ROOT_INODE) {
         return Ok(ROOT_INODE);
@@ -138,16 +150,30 @@ pub(crate) fn locate<N: Names>(state: &N, errand: Errand<'_>) -> Result<Located,
     };
     let parent = descend(state, errand, base, &names)?;
     let entry = state.entry(errand.path.tree, parent, &last)?;
-    Ok(Located { tree: errand.path.tree, parent, name: last, entry })
+    Ok(Located {
+        tree: errand.path.tree,
+        parent,
+        name: last,
+        entry,
+    })
 }
 
 /// The entry of the directory that the path starts at.
 fn itself<N: Names>(state: &N, errand: Errand<'_>, inode: u64) -> Result<Located, N::Stop> {
     let tree = errand.path.tree;
-    let place = if inode == ROOT_INODE { None } else { state.place(tree, inode)? };
+    let place = if inode == ROOT_INODE {
+        None
+    } else {
+        state.place(tree, inode)?
+    };
     let PlaceValue { parent, name, .. } = place.unwrap_or_default();
     let entry = state.entry(tree, parent, &name)?;
-    Ok(Located { tree, parent, name, entry })
+    Ok(Located {
+        tree,
+        parent,
+        name,
+        entry,
+    })
 }
 
 pub(crate) fn descend<N: Names>(
@@ -179,10 +205,17 @@ pub(crate) fn directory(
         v1::Kind::Symlink => "a symlink, and symlinks on the way are not followed",
         _ => "a file",
     };
-    Err(errand.refuse(Code::WrongKind, format!("`{}` on the way is {kind}", name_shown(name))))
+    Err(errand.refuse(
+        Code::WrongKind,
+        format!("`{}` on the way is {kind}", name_shown(name)),
+    ))
 }
 
 /// The store failed; whoever folds notices it too and stops.
 pub(crate) fn store_failed(error: crate::view::ViewError) -> Refusal {
-    Refusal::new(Code::Unavailable, "the materializer's store", error.to_string())
+    Refusal::new(
+        Code::Unavailable,
+        "the materializer's store",
+        error.to_string(),
+    )
 }

@@ -45,9 +45,13 @@ impl Layer {
     }
 
     pub(crate) fn into_writes(self) -> impl Iterator<Item = (Keyspace, Vec<u8>, Option<Bytes>)> {
-        Keyspace::ALL.into_iter().zip(self.spaces).flat_map(|(space, rows)| {
-            rows.into_iter().map(move |(key, value)| (space, key, value))
-        })
+        Keyspace::ALL
+            .into_iter()
+            .zip(self.spaces)
+            .flat_map(|(space, rows)| {
+                rows.into_iter()
+                    .map(move |(key, value)| (space, key, value))
+            })
     }
 }
 
@@ -76,7 +80,10 @@ impl Read for Layered<'_> {
             return Box::new(std::iter::empty());
         }
         let over = self.over.spaces[space as usize].range::<[u8], _>(range(from, to));
-        Box::new(Merged { over: over.peekable(), under: self.under.scan(space, from, to).peekable() })
+        Box::new(Merged {
+            over: over.peekable(),
+            under: self.under.scan(space, from, to).peekable(),
+        })
     }
 
     fn last(
@@ -93,7 +100,9 @@ impl Read for Layered<'_> {
             let under = self.under.last(space, from, &to)?;
             let rows = self.over.spaces[space as usize].range::<[u8], _>(range(from, &to));
             let over = rows.into_iter().next_back();
-            let Some((key, value)) = over else { return Ok(under) };
+            let Some((key, value)) = over else {
+                return Ok(under);
+            };
             if under.as_ref().is_some_and(|(under, _)| under[..] > key[..]) {
                 return Ok(under);
             }
@@ -116,7 +125,9 @@ impl<'a, I: Iterator<Item = (&'a Vec<u8>, &'a Option<Bytes>)>> Iterator for Merg
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Some((key, _)) = self.over.peek() else { return self.under.next() };
+            let Some((key, _)) = self.over.peek() else {
+                return self.under.next();
+            };
             match self.under.peek() {
                 Some(Err(_)) => return self.under.next(),
                 Some(Ok((under, _))) if under[..] < key[..] => return self.under.next(),

@@ -34,18 +34,29 @@ impl LsmView {
         let mut spaces = Vec::with_capacity(Keyspace::ALL.len());
         for space in Keyspace::ALL {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-            spaces.push(database.keyspace(space.name(), options).map_err(unreadable)?);
+            spaces.push(
+                database
+                    .keyspace(space.name(), options)
+                    .map_err(unreadable)?,
+            );
         }
-        let spaces: [fjall::Keyspace; 5] =
-            spaces.try_into().map_err(|_| ViewError::Format("keyspaces".into()))?;
+        let spaces: [fjall::Keyspace; 5] = spaces
+            .try_into()
+            .map_err(|_| ViewError::Format("keyspaces".into()))?;
         let snapshot = database.snapshot();
         let mut found = Vec::with_capacity(spaces.len());
         for space in Keyspace::ALL {
-            let stamp = snapshot.get(&spaces[space as usize], STAMP_KEY).map_err(unreadable)?;
+            let stamp = snapshot
+                .get(&spaces[space as usize], STAMP_KEY)
+                .map_err(unreadable)?;
             found.push((space, stamp.map(Bytes::from)));
         }
         let stamp = Mutex::new(agree(&found)?);
-        Ok(LsmView { database, spaces, stamp })
+        Ok(LsmView {
+            database,
+            spaces,
+            stamp,
+        })
     }
 }
 
@@ -65,7 +76,10 @@ impl View for LsmView {
     fn snapshot(&self) -> Snapshot {
         // Held over both, so that the stamp is that of the rows.
         let stamp = self.stamp.lock();
-        let rows = Rows { spaces: self.spaces.clone(), snapshot: self.database.snapshot() };
+        let rows = Rows {
+            spaces: self.spaces.clone(),
+            snapshot: self.database.snapshot(),
+        };
         Snapshot::new(*stamp, Arc::new(rows))
     }
 
@@ -104,7 +118,10 @@ fn row(guard: fjall::Guard) -> Result<(Bytes, Bytes), ViewError> {
 
 impl Read for Rows {
     fn get(&self, space: Keyspace, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
-        let value = self.snapshot.get(&self.spaces[space as usize], key).map_err(failed)?;
+        let value = self
+            .snapshot
+            .get(&self.spaces[space as usize], key)
+            .map_err(failed)?;
         Ok(value.map(Bytes::from))
     }
 
@@ -112,7 +129,11 @@ impl Read for Rows {
         if from >= to {
             return Box::new(std::iter::empty());
         }
-        Box::new(self.snapshot.range(&self.spaces[space as usize], from..to).map(row))
+        Box::new(
+            self.snapshot
+                .range(&self.spaces[space as usize], from..to)
+                .map(row),
+        )
     }
 
     fn last(
@@ -124,6 +145,10 @@ impl Read for Rows {
         if from >= to {
             return Ok(None);
         }
-        self.snapshot.range(&self.spaces[space as usize], from..to).next_back().map(row).transpose()
+        self.snapshot
+            .range(&self.spaces[space as usize], from..to)
+            .next_back()
+            .map(row)
+            .transpose()
     }
 }

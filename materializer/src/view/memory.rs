@@ -73,7 +73,10 @@ impl Read for Rows {
         if from >= to {
             return Box::new(std::iter::empty());
         }
-        Box::new(self.range(space, from, to).map(|(key, value)| Ok((key.clone(), value.clone()))))
+        Box::new(
+            self.range(space, from, to)
+                .map(|(key, value)| Ok((key.clone(), value.clone()))),
+        )
     }
 
     fn last(

@@ -83,7 +83,12 @@ impl Stamp {
         let (parts, rest) = parts.as_chunks::<8>();
         let [lsn, log_time_us, cut_seq, digest] = parts.first_chunk()?.map(u64::from_le_bytes);
         let whole = format == STAMP_FORMAT && parts.len() == 4 && rest.is_empty();
-        whole.then_some(Stamp { lsn, log_time_us, cut_seq, digest })
+        whole.then_some(Stamp {
+            lsn,
+            log_time_us,
+            cut_seq,
+            digest,
+        })
     }
 }
 
@@ -182,8 +187,10 @@ pub(crate) fn agree(found: &[(Keyspace, Option<Bytes>)]) -> Result<Stamp, ViewEr
     if stamps.iter().all(|(_, stamp)| *stamp == first) {
         return Ok(first);
     }
-    let listed: Vec<String> =
-        stamps.iter().map(|(space, stamp)| format!("{} at {}", space.name(), stamp.lsn)).collect();
+    let listed: Vec<String> = stamps
+        .iter()
+        .map(|(space, stamp)| format!("{} at {}", space.name(), stamp.lsn))
+        .collect();
     Err(ViewError::Disagree(listed.join(", ")))
 }
 
@@ -191,7 +198,9 @@ pub(crate) fn agree(found: &[(Keyspace, Option<Bytes>)]) -> Result<Stamp, ViewEr
 #[cfg(test)]
 pub(crate) fn dump(read: &dyn Read) -> Vec<(Keyspace, Bytes, Bytes)> {
     let rows = Keyspace::ALL.into_iter().flat_map(|space| {
-        read.scan(space, &[], &[0xff; 40]).map(move |row| row.map(|(key, value)| (space, key, value)))
+        read.scan(space, &[], &[0xff; 40])
+            .map(move |row| row.map(|(key, value)| (space, key, value)))
     });
-    rows.collect::<Result<_, _>>().expect("a store under test reads")
+    rows.collect::<Result<_, _>>()
+        .expect("a store under test reads")
 }

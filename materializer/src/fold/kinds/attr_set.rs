@@ -32,5 +32,12 @@ fn set_directory_time(stage: &mut Stage<'_>, own: &[u8], mtime_ns: i64) -> Resul
     let Some(row) = stage.row::<DirectoryValue>(Versioned::Namespace, own)? else {
         return Ok(());
     };
-    stage.put_row(Versioned::Namespace, own, Some(&DirectoryValue { mtime_ns, ..row.value }))
+    stage.put_row(
+        Versioned::Namespace,
+        own,
+        Some(&DirectoryValue {
+            mtime_ns,
+            ..row.value
+        }),
+    )
 }

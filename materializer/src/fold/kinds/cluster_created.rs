@@ -21,7 +21,11 @@ pub(crate) fn apply(stage: &mut Stage<'_>, created: &v1::ClusterCreated) -> Resu
     let root = v1::Made {
         inode: ROOT_INODE,
         kind: v1::Kind::Directory as i32,
-        attr: Some(v1::Attr { mode: ROOT_MODE, mtime_ns: root_time_ns(stage), ..Default::default() }),
+        attr: Some(v1::Attr {
+            mode: ROOT_MODE,
+            mtime_ns: root_time_ns(stage),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     made::apply(stage, &root)

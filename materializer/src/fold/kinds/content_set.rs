@@ -14,6 +14,11 @@ pub(crate) fn apply(stage: &mut Stage<'_>, set: &v1::ContentSet) -> Result<(), V
     };
     let mut entry = row.value;
     let empty = v1::Content::default();
-    file_content::set(stage, set.tree, &mut entry, set.content.as_ref().unwrap_or(&empty))?;
+    file_content::set(
+        stage,
+        set.tree,
+        &mut entry,
+        set.content.as_ref().unwrap_or(&empty),
+    )?;
     stage.put_row(Versioned::Namespace, &key, Some(&entry))
 }

@@ -52,7 +52,10 @@ fn extents_before(
     entry: &EntryValue,
 ) -> Result<Vec<v1::ExtentRef>, ViewError> {
     if entry.chunked_extents == 0 {
-        let extents = entry.content.as_ref().map(|content| content.extents.clone());
+        let extents = entry
+            .content
+            .as_ref()
+            .map(|content| content.extents.clone());
         return Ok(extents.unwrap_or_default());
     }
     Ok(content::current(&stage.read(), tree, entry)?.extents)
@@ -74,11 +77,16 @@ fn write_chunks(
     let mut offset = 0u64;
     for run in extents.chunks(EXTENTS_PER_ROW) {
         let key = keys::chunk(tree, inode, offset);
-        let chunk = ChunkValue { extents: run.to_vec() };
+        let chunk = ChunkValue {
+            extents: run.to_vec(),
+        };
         if before.remove(&key).as_ref() != Some(&chunk) {
             stage.put_row(Versioned::Namespace, &key, Some(&chunk))?;
         }
-        offset += run.iter().map(|extent| u64::from(extent.length)).sum::<u64>();
+        offset += run
+            .iter()
+            .map(|extent| u64::from(extent.length))
+            .sum::<u64>();
     }
     for key in before.keys() {
         stage.put_row::<ChunkValue>(Versioned::Namespace, key, None)?;
@@ -127,11 +135,20 @@ fn take(stage: &mut Stage<'_>, key: &[u8], extent: &v1::ExtentRef) -> Result<(),
 }
 
 fn release(stage: &mut Stage<'_>, key: &[u8]) -> Result<(), ViewError> {
-    let Some(hold) = of(stage, key)? else { return Ok(()) };
-    let released = HoldValue { released: stage.lsn, ..hold };
+    let Some(hold) = of(stage, key)? else {
+        return Ok(());
+    };
+    let released = HoldValue {
+        released: stage.lsn,
+        ..hold
+    };
     stage.put(Keyspace::Blocks, key, Some(&released))
 }
 
 fn of(stage: &Stage<'_>, key: &[u8]) -> Result<Option<HoldValue>, ViewError> {
-    stage.read().get(Keyspace::Blocks, key)?.map(rows::value_of).transpose()
+    stage
+        .read()
+        .get(Keyspace::Blocks, key)?
+        .map(rows::value_of)
+        .transpose()
 }

@@ -33,9 +33,20 @@ pub(crate) fn apply(stage: &mut Stage<'_>, made: &v1::Made) -> Result<(), ViewEr
 
 fn make_directory(stage: &mut Stage<'_>, made: &v1::Made) -> Result<(), ViewError> {
     let mtime_ns = made.attr.map_or(0, |attr| attr.mtime_ns);
-    let own = DirectoryValue { mtime_ns, children: 0 };
-    stage.put_row(Versioned::Namespace, &keys::own(made.tree, made.inode), Some(&own))?;
-    let place = PlaceValue { parent: made.parent, name: made.name.clone(), detached: false };
+    let own = DirectoryValue {
+        mtime_ns,
+        children: 0,
+    };
+    stage.put_row(
+        Versioned::Namespace,
+        &keys::own(made.tree, made.inode),
+        Some(&own),
+    )?;
+    let place = PlaceValue {
+        parent: made.parent,
+        name: made.name.clone(),
+        detached: false,
+    };
     let key = keys::control(letter::PLACE, &[made.tree, made.inode]);
     stage.put_row(Versioned::Skeleton, &key, Some(&place))
 }

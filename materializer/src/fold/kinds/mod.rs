@@ -21,7 +21,11 @@ use dfs_wire::v1::mutation::Kind;
 
 /// Applies a record whose mutations this build knows all (checked before: I5).
 pub(crate) fn apply(stage: &mut Stage<'_>, record: &v1::Record) -> Result<(), ViewError> {
-    for kind in record.mutations.iter().filter_map(|mutation| mutation.kind.as_ref()) {
+    for kind in record
+        .mutations
+        .iter()
+        .filter_map(|mutation| mutation.kind.as_ref())
+    {
         one(stage, kind)?;
     }
     match &record.slot {

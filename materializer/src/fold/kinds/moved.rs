@@ -25,8 +25,11 @@ pub(crate) fn apply(stage: &mut Stage<'_>, moved: &v1::Moved) -> Result<(), View
     if row.value.kind() != v1::Kind::Directory {
         return Ok(());
     }
-    let place =
-        PlaceValue { parent: moved.to_parent, name: moved.to_name.clone(), detached: false };
+    let place = PlaceValue {
+        parent: moved.to_parent,
+        name: moved.to_name.clone(),
+        detached: false,
+    };
     let key = keys::control(letter::PLACE, &[moved.tree, row.value.inode]);
     stage.put_row(Versioned::Skeleton, &key, Some(&place))
 }

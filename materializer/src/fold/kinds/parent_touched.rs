@@ -13,7 +13,10 @@ pub(crate) fn apply(stage: &mut Stage<'_>, touched: &v1::ParentTouched) -> Resul
     };
     let own = DirectoryValue {
         mtime_ns: row.value.mtime_ns.max(touched.mtime_ns),
-        children: row.value.children.saturating_add_signed(i64::from(touched.children)),
+        children: row
+            .value
+            .children
+            .saturating_add_signed(i64::from(touched.children)),
     };
     stage.put_row(Versioned::Namespace, &key, Some(&own))
 }

@@ -32,6 +32,9 @@ fn end_directory(stage: &mut Stage<'_>, tree: u64, inode: u64) -> Result<(), Vie
     let Some(place) = stage.row::<PlaceValue>(Versioned::Skeleton, &place_key)? else {
         return Ok(());
     };
-    let detached = PlaceValue { detached: true, ..place.value };
+    let detached = PlaceValue {
+        detached: true,
+        ..place.value
+    };
     stage.put_row(Versioned::Skeleton, &place_key, Some(&detached))
 }

@@ -15,8 +15,14 @@ pub(crate) fn opened(stage: &mut Stage<'_>, opened: &v1::SessionOpened) -> Resul
     };
     let key = keys::control(letter::SESSION, &[opened.session]);
     stage.put(Keyspace::Control, &key, Some(&session))?;
-    let nonce = NonceValue { session: opened.session };
-    stage.put(Keyspace::Control, &keys::nonce(&opened.client_nonce), Some(&nonce))?;
+    let nonce = NonceValue {
+        session: opened.session,
+    };
+    stage.put(
+        Keyspace::Control,
+        &keys::nonce(&opened.client_nonce),
+        Some(&nonce),
+    )?;
     stage.count(opened.session, 0)
 }
 

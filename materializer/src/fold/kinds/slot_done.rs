@@ -27,5 +27,18 @@ fn replaces(done: &v1::SlotDone, before: &state::Slot) -> bool {
     if done.seq != before.seq {
         return done.seq > before.seq;
     }
-    !matches!(before.result.outcome, Some(Outcome::Done(_))) && done.attempt >= before.attempt
+    let succeeded = |result: Option<&v1::SlotResult>| {
+        matches!(
+            result.and_then(|result| result.outcome.as_ref()),
+            Some(Outcome::Done(_))
+        )
+    };
+    match (
+        succeeded(Some(&before.result)),
+        succeeded(done.result.as_ref()),
+    ) {
+        (true, _) => false,
+        (false, true) => true,
+        (false, false) => done.attempt >= before.attempt,
+    }
 }

@@ -14,6 +14,13 @@ pub(crate) fn start(
     shard: u64,
     owner: Option<v1::Owner>,
 ) -> Result<(), ViewError> {
-    let term = TermValue { term: stage.lsn, owner };
-    stage.put(Keyspace::Control, &keys::control(letter::TERM, &[shard]), Some(&term))
+    let term = TermValue {
+        term: stage.lsn,
+        owner,
+    };
+    stage.put(
+        Keyspace::Control,
+        &keys::control(letter::TERM, &[shard]),
+        Some(&term),
+    )
 }

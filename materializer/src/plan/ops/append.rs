@@ -9,7 +9,10 @@ use dfs_wire::{Code, Refusal, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Append) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "append to", path: &path };
+    let errand = Errand {
+        verb: "append to",
+        path: &path,
+    };
     let located = walk::locate(&plan.planning, errand)?;
     let entry = file(errand, &located)?;
     let before = plan.planning.content(path.tree, &entry.value)?;
@@ -50,12 +53,22 @@ fn join(
             let mut inline = BytesMut::with_capacity(size as usize);
             inline.extend_from_slice(&before.inline);
             inline.extend_from_slice(&given.inline);
-            Ok(v1::Content { size, crc32c, inline: inline.freeze(), extents: Vec::new() })
+            Ok(v1::Content {
+                size,
+                crc32c,
+                inline: inline.freeze(),
+                extents: Vec::new(),
+            })
         }
         (false, false) => {
             let mut extents = before.extents;
             extents.extend(given.extents);
-            Ok(v1::Content { size, crc32c, extents, ..v1::Content::default() })
+            Ok(v1::Content {
+                size,
+                crc32c,
+                extents,
+                ..v1::Content::default()
+            })
         }
         _ => {
             let why = "its bytes and these cannot lie together, in the entry or in extents";

@@ -8,7 +8,10 @@ use dfs_wire::{Code, Refusal, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Commit) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "put", path: &path };
+    let errand = Errand {
+        verb: "put",
+        path: &path,
+    };
     let located = walk::locate(&plan.planning, errand)?;
     check_target(errand, op.mode(), &located)?;
     if let Some(if_lsn) = op.if_lsn {

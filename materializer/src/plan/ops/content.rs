@@ -26,7 +26,11 @@ pub(crate) fn take(
     if content.extents.is_empty() {
         return Ok(check_inline(plan, errand, content)?);
     }
-    let sum: u64 = content.extents.iter().map(|extent| u64::from(extent.length)).sum();
+    let sum: u64 = content
+        .extents
+        .iter()
+        .map(|extent| u64::from(extent.length))
+        .sum();
     if !content.inline.is_empty() || sum != content.size {
         let why = format!("its extents hold {sum} bytes, its size is {}", content.size);
         return Err(errand.refuse(Code::Invalid, why).into());
@@ -39,23 +43,27 @@ pub(crate) fn take(
     check_guards(plan, errand, draft)
 }
 
-fn check_inline(
-    plan: &Plan<'_>,
-    errand: Errand<'_>,
-    content: &v1::Content,
-) -> Result<(), Refusal> {
+fn check_inline(plan: &Plan<'_>, errand: Errand<'_>, content: &v1::Content) -> Result<(), Refusal> {
     let max = inline_bytes_max(plan.context.settings);
     if content.inline.len() as u64 != content.size {
-        let why = format!("{} bytes came, its size is {}", content.inline.len(), content.size);
+        let why = format!(
+            "{} bytes came, its size is {}",
+            content.inline.len(),
+            content.size
+        );
         return Err(errand.refuse(Code::Invalid, why));
     }
     if content.size > max {
         let why = format!("{} bytes ride in a record, at most {max} may", content.size);
-        return Err(errand.refuse(Code::Invalid, why).advice("Store the bytes as extents first"));
+        return Err(errand
+            .refuse(Code::Invalid, why)
+            .advice("Store the bytes as extents first"));
     }
     if crc32c(&content.inline) != content.crc32c {
         let why = "its bytes do not match its checksum: they were damaged on the way";
-        return Err(errand.refuse(Code::Invalid, why).advice("Send it again from the source"));
+        return Err(errand
+            .refuse(Code::Invalid, why)
+            .advice("Send it again from the source"));
     }
     Ok(())
 }
@@ -83,7 +91,9 @@ fn check_guards(plan: &Plan<'_>, errand: Errand<'_>, draft: &Draft) -> Result<()
         if found.is_none_or(|found| found.generation != *generation) {
             let why = format!("group {group} is not at generation {generation}");
             let refusal = errand.refuse(Code::Conflict, why);
-            return Err(refusal.advice("Ask for a placement and store the extents again").into());
+            return Err(refusal
+                .advice("Ask for a placement and store the extents again")
+                .into());
         }
     }
     Ok(())

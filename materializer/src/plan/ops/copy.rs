@@ -11,8 +11,14 @@ pub(crate) fn plan(
     source: Option<&CopySource>,
 ) -> Result<Planned, Unplanned> {
     let (from_path, to_path) = (path_of(&op.from), path_of(&op.to));
-    let from_errand = Errand { verb: "copy", path: &from_path };
-    let errand = Errand { verb: "copy to", path: &to_path };
+    let from_errand = Errand {
+        verb: "copy",
+        path: &from_path,
+    };
+    let errand = Errand {
+        verb: "copy to",
+        path: &to_path,
+    };
     let mut draft = Draft::default();
     let (attr, content) = match source {
         // What stands now is held by its own entry until this record takes hold of it: no guard is needed.
@@ -23,7 +29,10 @@ pub(crate) fn plan(
         }
         Some(past) if past.entry.kind() == v1::Kind::File => {
             draft.readable_lsn = Some(past.lsn);
-            (past.entry.attr, past.entry.content.clone().unwrap_or_default())
+            (
+                past.entry.attr,
+                past.entry.content.clone().unwrap_or_default(),
+            )
         }
         Some(_) => {
             let why = "only files are copied by reference";

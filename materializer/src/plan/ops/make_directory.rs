@@ -11,7 +11,10 @@ const ABOVE_MODE: u32 = 0o300;
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "make directory", path: &path };
+    let errand = Errand {
+        verb: "make directory",
+        path: &path,
+    };
     let attr = plan.attr(errand, op.attr, DIRECTORY_MODE)?;
     let names = walk::names(errand)?;
     let mut draft = Draft::default();
@@ -20,8 +23,11 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
     let mut made = false;
     for (index, name) in names.iter().enumerate() {
         let is_last = index + 1 == names.len();
-        let entry =
-            if missing { None } else { plan.planning.entry(path.tree, at, name)? };
+        let entry = if missing {
+            None
+        } else {
+            plan.planning.entry(path.tree, at, name)?
+        };
         if let Some(entry) = entry {
             if is_last {
                 check_existing(errand, op, &entry.value)?;
@@ -34,8 +40,17 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
             return Err(errand.refuse(Code::NotFound, why).into());
         }
         (missing, made) = (true, true);
-        let mode = if is_last { attr.mode } else { attr.mode | ABOVE_MODE };
-        let located = Located { tree: path.tree, parent: at, name: name.clone(), entry: None };
+        let mode = if is_last {
+            attr.mode
+        } else {
+            attr.mode | ABOVE_MODE
+        };
+        let located = Located {
+            tree: path.tree,
+            parent: at,
+            name: name.clone(),
+            entry: None,
+        };
         let entry = EntryValue {
             kind: v1::Kind::Directory as i32,
             attr: Some(v1::Attr { mode, ..attr }),

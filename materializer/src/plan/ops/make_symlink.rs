@@ -9,7 +9,10 @@ use dfs_wire::{Code, Refusal, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeSymlink) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "make symlink", path: &path };
+    let errand = Errand {
+        verb: "make symlink",
+        path: &path,
+    };
     check_link(errand, &op.target)?;
     let located = walk::locate(&plan.planning, errand)?;
     let attr = plan.attr(errand, op.attr, SYMLINK_MODE)?;
@@ -51,6 +54,10 @@ fn check_replaced(
     if op.replace && !is_directory && !located.is_root() {
         return Ok(());
     }
-    let code = if op.replace { Code::WrongKind } else { Code::Exists };
+    let code = if op.replace {
+        Code::WrongKind
+    } else {
+        Code::Exists
+    };
     Err(errand.refuse(code, format!("there is {} already", kind_in_words(entry))))
 }

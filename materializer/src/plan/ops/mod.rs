@@ -71,8 +71,15 @@ impl Plan<'_> {
         asked: Option<v1::Attr>,
         mode: u32,
     ) -> Result<v1::Attr, Refusal> {
-        let Context { uid, gid, now_ns, .. } = *self.context;
-        let attr = asked.unwrap_or(v1::Attr { mode, uid, gid, mtime_ns: now_ns });
+        let Context {
+            uid, gid, now_ns, ..
+        } = *self.context;
+        let attr = asked.unwrap_or(v1::Attr {
+            mode,
+            uid,
+            gid,
+            mtime_ns: now_ns,
+        });
         check_mode(errand, attr.mode)?;
         Ok(attr)
     }
@@ -156,7 +163,10 @@ fn check_mode(errand: Errand<'_>, mode: u32) -> Result<(), Refusal> {
     if mode <= MODE_MAX {
         return Ok(());
     }
-    Err(errand.refuse(Code::Invalid, format!("mode {mode:o} is above {MODE_MAX:o}")))
+    Err(errand.refuse(
+        Code::Invalid,
+        format!("mode {mode:o} is above {MODE_MAX:o}"),
+    ))
 }
 
 fn kind_in_words(entry: &EntryValue) -> &'static str {

@@ -7,7 +7,10 @@ use dfs_wire::{Code, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Remove) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "remove", path: &path };
+    let errand = Errand {
+        verb: "remove",
+        path: &path,
+    };
     let located = walk::locate(&plan.planning, errand)?;
     if located.is_root() {
         return Err(errand.refuse(Code::Invalid, "the root stays").into());
@@ -20,7 +23,9 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Remove) -> Result<Planned, Unpl
     if entry.value.kind() == v1::Kind::Directory {
         if !plan.planning.is_empty(path.tree, entry.value.inode)? {
             if !op.recursive {
-                return Err(errand.refuse(Code::NotEmpty, "the directory is not empty").into());
+                return Err(errand
+                    .refuse(Code::NotEmpty, "the directory is not empty")
+                    .into());
             }
             draft.done.entries = plan.planning.children(path.tree, entry.value.inode)?;
         }

@@ -9,8 +9,14 @@ use dfs_wire::{Code, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Rename) -> Result<Planned, Unplanned> {
     let (from_path, to_path) = (path_of(&op.from), path_of(&op.to));
-    let from_errand = Errand { verb: "move", path: &from_path };
-    let errand = Errand { verb: "move to", path: &to_path };
+    let from_errand = Errand {
+        verb: "move",
+        path: &from_path,
+    };
+    let errand = Errand {
+        verb: "move to",
+        path: &to_path,
+    };
     let from = walk::locate(&plan.planning, from_errand)?;
     if from.is_root() {
         return Err(from_errand.refuse(Code::Invalid, "the root stays").into());
@@ -27,6 +33,9 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Rename) -> Result<Planned, Unpl
             return Err(errand.refuse(Code::Exists, "it is the same entry").into());
         }
         return plan.finish(errand, draft);
+    }
+    if to.is_root() {
+        return Err(errand.refuse(Code::Exists, "the root stays").into());
     }
     if entry.kind() == v1::Kind::Directory {
         check_cycle(plan, errand, &to, entry.inode)?;
@@ -83,8 +92,10 @@ fn check_replaced(
     replaced: &EntryValue,
 ) -> Result<(), Unplanned> {
     let words = kind_in_words(replaced);
-    if op.no_replace || to.is_root() {
-        return Err(errand.refuse(Code::Exists, format!("there is {words} already")).into());
+    if op.no_replace {
+        return Err(errand
+            .refuse(Code::Exists, format!("there is {words} already"))
+            .into());
     }
     let directory = v1::Kind::Directory;
     if (entry.kind() == directory) != (replaced.kind() == directory) {
@@ -92,18 +103,14 @@ fn check_replaced(
         return Err(errand.refuse(Code::WrongKind, why).into());
     }
     if replaced.kind() == directory && !plan.planning.is_empty(to.tree, replaced.inode)? {
-        return Err(errand.refuse(Code::NotEmpty, "the directory there is not empty").into());
+        return Err(errand
+            .refuse(Code::NotEmpty, "the directory there is not empty")
+            .into());
     }
     Ok(())
 }
 
-fn touch_parents(
-    plan: &Plan<'_>,
-    draft: &mut Draft,
-    from: &Located,
-    to: &Located,
-    replaced: bool,
-) {
+fn touch_parents(plan: &Plan<'_>, draft: &mut Draft, from: &Located, to: &Located, replaced: bool) {
     let now_ns = plan.context.now_ns;
     let gained = if replaced { 0 } else { 1 };
     if from.parent == to.parent {

@@ -8,7 +8,10 @@ use dfs_wire::v1::mutation::Kind;
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::SetAttr) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "set attributes of", path: &path };
+    let errand = Errand {
+        verb: "set attributes of",
+        path: &path,
+    };
     check_mode(errand, op.mode.unwrap_or_default())?;
     let located = walk::locate(&plan.planning, errand)?;
     let Some(entry) = &located.entry else {

@@ -8,12 +8,18 @@ use dfs_wire::{Code, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Truncate) -> Result<Planned, Unplanned> {
     let path = path_of(&op.path);
-    let errand = Errand { verb: "truncate", path: &path };
+    let errand = Errand {
+        verb: "truncate",
+        path: &path,
+    };
     let located = walk::locate(&plan.planning, errand)?;
     let entry = file(errand, &located)?;
     let before = plan.planning.content(path.tree, &entry.value)?;
     if op.size > before.size {
-        let why = format!("it has {} bytes: {} would make it longer", before.size, op.size);
+        let why = format!(
+            "it has {} bytes: {} would make it longer",
+            before.size, op.size
+        );
         return Err(errand.refuse(Code::Invalid, why).into());
     }
     let mut draft = Draft::default();
@@ -31,7 +37,12 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Truncate) -> Result<Planned, Un
 fn shorter(before: v1::Content, size: u64) -> v1::Content {
     if before.extents.is_empty() {
         let inline = before.inline.slice(..size as usize);
-        return v1::Content { size, crc32c: crc32c(&inline), inline, extents: Vec::new() };
+        return v1::Content {
+            size,
+            crc32c: crc32c(&inline),
+            inline,
+            extents: Vec::new(),
+        };
     }
     let mut left = size;
     let mut extents = Vec::new();
@@ -43,5 +54,10 @@ fn shorter(before: v1::Content, size: u64) -> v1::Content {
         left -= u64::from(extent.length);
         extents.push(extent);
     }
-    v1::Content { size, crc32c: 0, extents, ..v1::Content::default() }
+    v1::Content {
+        size,
+        crc32c: 0,
+        extents,
+        ..v1::Content::default()
+    }
 }
