@@ -4,12 +4,20 @@ use std::ops::Range;
 
 use crate::layout::SegmentHeader;
 
-/// The segments below the newest, oldest first, as indices into what was given.
+/// The segments below the newest, oldest first.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Chain {
-    pub(crate) members: Vec<usize>,
-    /// Where a segment should be and is not.
-    pub(crate) missing: Vec<Range<u64>>,
+    pub(crate) members: Vec<Member>,
+    /// Where the oldest segments should be and are not.
+    pub(crate) missing: Option<Range<u64>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Into what was given.
+    pub(crate) index: usize,
+    /// The segment after it is missing; the next one that is there begins here.
+    pub(crate) gap_to: Option<u64>,
 }
 
 /// Follows `previous` from the newest segment down to what was released. Where a segment is
@@ -25,25 +33,16 @@ pub(crate) fn chain_below(newest: &SegmentHeader, others: &[SegmentHeader]) -> C
         let Some((index, found)) = candidates.max_by_key(|(_, other)| other.number.get()) else {
             break;
         };
-        if found.number.get() != wanted && found.limit() < below {
-            chain.missing.push(found.limit()..below);
-        }
-        chain.members.push(index);
+        let gap_to = (found.number.get() != wanted).then_some(below);
+        chain.members.push(Member { index, gap_to });
         (wanted, below) = (found.previous.get(), found.base.get());
     }
-    if below > kept_from {
-        chain.missing.push(kept_from..below);
-    }
+    chain.missing = (kept_from < below).then_some(kept_from..below);
     chain.members.reverse();
-    chain.missing.reverse();
     chain
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::single_range_in_vec_init,
-    reason = "one damaged range is the usual case"
-)]
 mod tests {
     use zerocopy::FromZeros;
 
@@ -60,9 +59,15 @@ mod tests {
         header
     }
 
-    fn chain(newest: &SegmentHeader, others: &[SegmentHeader]) -> (Vec<usize>, Vec<Range<u64>>) {
+    type Expected = (Vec<(usize, Option<u64>)>, Option<Range<u64>>);
+
+    fn chain(newest: &SegmentHeader, others: &[SegmentHeader]) -> Expected {
         let chain = chain_below(newest, others);
-        (chain.members, chain.missing)
+        let members = chain
+            .members
+            .iter()
+            .map(|member| (member.index, member.gap_to));
+        (members.collect(), chain.missing)
     }
 
     #[test]
@@ -73,21 +78,23 @@ mod tests {
             segment(3, 150, 2, 0),
             segment(4, 160, 3, 0),
         ];
-        assert_eq!(chain(&segment(5, 150, 2, 0), &others), (vec![0, 1], vec![]));
-        assert_eq!(chain(&segment(5, 150, 2, 100), &others), (vec![1], vec![]));
-        assert_eq!(chain(&segment(5, 150, 2, 150), &others), (vec![], vec![]));
-        assert_eq!(chain(&segment(1, 0, 0, 0), &[]), (vec![], vec![]));
+        let both = vec![(0, None), (1, None)];
+        assert_eq!(chain(&segment(5, 150, 2, 0), &others), (both, None));
+        assert_eq!(
+            chain(&segment(5, 150, 2, 100), &others),
+            (vec![(1, None)], None)
+        );
+        assert_eq!(chain(&segment(5, 150, 2, 150), &others), (vec![], None));
+        assert_eq!(chain(&segment(1, 0, 0, 0), &[]), (vec![], None));
     }
 
     #[test]
     fn a_missing_segment_is_seen() {
-        let (one, three, four) = (
-            segment(1, 0, 0, 0),
-            segment(3, 200, 2, 0),
-            segment(4, 300, 3, 0),
-        );
-        assert_eq!(chain(&four, &[one, three]), (vec![0, 1], vec![100..200]));
-        assert_eq!(chain(&four, &[one]), (vec![0], vec![100..300]));
-        assert_eq!(chain(&four, &[]), (vec![], vec![0..300]));
+        let (one, three) = (segment(1, 0, 0, 0), segment(3, 200, 2, 0));
+        let four = segment(4, 300, 3, 0);
+        let gap_after_one = vec![(0, Some(200)), (1, None)];
+        assert_eq!(chain(&four, &[one, three]), (gap_after_one, None));
+        assert_eq!(chain(&four, &[one]), (vec![(0, Some(300))], None));
+        assert_eq!(chain(&four, &[]), (vec![], Some(0..300)));
     }
 }

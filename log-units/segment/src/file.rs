@@ -23,6 +23,26 @@ pub(crate) struct Live {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Less than `header.file_bytes` once its unused end was given back.
     pub(crate) len: u64,
+    /// When the next segment is missing, only what lies below this is known to be of the stream.
+    pub(crate) trusted: u64,
+}
+
+impl Live {
+    pub(crate) fn new(
+        name: String,
+        header: SegmentHeader,
+        file: Arc<dyn DiskFile>,
+        len: u64,
+    ) -> Live {
+        let trusted = u64::MAX;
+        Live {
+            name,
+            header,
+            file,
+            len,
+            trusted,
+        }
+    }
 }
 
 /// A file that waits to become a segment.
@@ -83,12 +103,7 @@ pub(crate) async fn find(disk: &dyn Disk, dir: &str) -> Result<Found, FindError>
         let (name, len) = (info.name, info.len);
         let front = read_salvaging(&*file, 0, BLANK_BYTES).await?;
         match newest_copy(&front).map_err(|version| FindError::Version(name.clone(), version))? {
-            Some(header) => found.live.push(Live {
-                name,
-                header,
-                file,
-                len,
-            }),
+            Some(header) => found.live.push(Live::new(name, header, file, len)),
             None if front.iter().all(|byte| *byte == 0) => {
                 found.blank.push(Spare { name, file, len });
             }

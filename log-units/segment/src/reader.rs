@@ -103,7 +103,8 @@ impl Reader {
                 end: Position(stream.end),
             });
         }
-        stream.locate(at.0).ok_or(ReadError::Corrupt { at })
+        let found = stream.locate(at.0).filter(|(live, _)| at.0 < live.trusted);
+        found.ok_or(ReadError::Corrupt { at })
     }
 
     /// Every entry from `from` (or from the start, if that is higher) to the end as it is when the

@@ -71,7 +71,7 @@ impl From<FindError> for OpenError {
 }
 
 /// Opens the stream in directory `dir` of a disk, or begins a new one there. There must be no other
-/// writer of it. Every open begins a fresh segment and costs two syncs.
+/// writer of it. Every open begins a fresh segment and costs three syncs.
 pub async fn open(
     env: &Env,
     disk: Arc<dyn Disk>,
@@ -179,17 +179,23 @@ impl OldStream {
         let chain = newest
             .as_ref()
             .map(|(live, _)| chain_below(&live.header, &headers));
-        let all_missing = || Chain {
-            missing: missing_below(mark, kept_from),
+        let nothing_found = || Chain {
+            missing: (kept_from < mark).then_some(kept_from..mark),
             ..Chain::default()
         };
-        let Chain { members, missing } = chain.unwrap_or_else(all_missing);
+        let Chain { members, missing } = chain.unwrap_or_else(nothing_found);
+        let mut missing: Vec<Range<u64>> = missing.into_iter().collect();
         let mut others: Vec<Option<Live>> = others.into_iter().map(Some).collect();
-        let closed: Vec<Live> = members
-            .into_iter()
-            .filter_map(|index| others[index].take())
-            .collect();
-        let missing = sharpen(missing, &closed).await?;
+        let mut closed = Vec::new();
+        for member in members {
+            let Some(mut live) = others[member.index].take() else {
+                continue;
+            };
+            if let Some(gap_to) = member.gap_to {
+                missing.push(distrust(&mut live, gap_to).await?);
+            }
+            closed.push(live);
+        }
         garbage.extend(others.into_iter().flatten());
         Ok(OldStream {
             closed,
@@ -213,23 +219,11 @@ impl OldStream {
     }
 }
 
-/// Where a segment is missing, the one before it tells by its content where the gap begins.
-async fn sharpen(missing: Vec<Range<u64>>, closed: &[Live]) -> io::Result<Vec<Range<u64>>> {
-    let mut sharpened = Vec::with_capacity(missing.len());
-    for gap in missing {
-        let before = closed.iter().find(|live| live.header.limit() == gap.start);
-        let begin = match before {
-            Some(live) => survey(&live.header, &live.file).await?.end,
-            None => gap.start,
-        };
-        sharpened.push(begin.min(gap.start)..gap.end);
-    }
-    Ok(sharpened)
-}
-
-fn missing_below(mark: u64, kept_from: u64) -> Vec<Range<u64>> {
-    let missing = (kept_from < mark).then_some(kept_from..mark);
-    missing.into_iter().collect()
+/// Where a segment is missing, only the marks of the one before it tell how much of it counts:
+/// above them it may hold what the missing one replaced. Answers the gap.
+async fn distrust(live: &mut Live, gap_to: u64) -> io::Result<Range<u64>> {
+    live.trusted = survey(&live.header, &live.file).await?.mark.min(gap_to);
+    Ok(live.trusted..gap_to)
 }
 
 async fn read_survey(live: &Live, _options: &Options) -> io::Result<Survey> {
@@ -301,12 +295,7 @@ impl Fresh {
         let header = header.sealed();
         let base = header.base.get();
         let waiting = vec![front_pages(&header)];
-        let live = Live {
-            name: spare.name,
-            header,
-            file: spare.file,
-            len: spare.len,
-        };
+        let live = Live::new(spare.name, header, spare.file, spare.len);
         let mut fresh = Fresh {
             live,
             at: base,
@@ -426,6 +415,7 @@ async fn clean_up(
             let len = newest.header.file_offset(verdict.keep_below);
             if newest.len > len {
                 newest.file.set_len(len).await?;
+                newest.file.sync_data().await?; // what was cut off must not come back
                 newest.len = len;
             }
             closed.push(newest);

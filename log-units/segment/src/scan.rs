@@ -87,7 +87,7 @@ impl Scan {
             return false;
         }
         if let Some((live, limit)) = stream.locate(self.at) {
-            let walk = Walk::closed(live.header, live.file.clone(), limit);
+            let walk = Walk::closed(&live, limit);
             // In the middle of a segment only a batch's end is known, and that is where `at` is
             // unless the caller gave it.
             let walk = if self.at > self.from {

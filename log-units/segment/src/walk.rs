@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dfs_env::DiskFile;
 use zerocopy::FromBytes;
 
+use crate::file::Live;
 use crate::judge::Survey;
 use crate::layout::{
     BATCH_ALIGN, BATCH_HEADER_BYTES, BATCH_MAGIC, BatchHeader, ENTRY_HEADER_BYTES, EntryHeader,
@@ -86,6 +87,8 @@ pub(crate) struct Walk {
     window: Window,
     at: u64,
     limit: u64,
+    /// What lies from here to `limit` is not to be found in this file; ≤ `limit`.
+    held: u64,
     closed: bool,
 }
 
@@ -96,8 +99,10 @@ impl Walk {
     }
 
     /// Through a segment that is known to be written up to `limit`.
-    pub(crate) fn closed(segment: SegmentHeader, file: Arc<dyn DiskFile>, limit: u64) -> Walk {
-        Walk::new(segment, file, limit, true)
+    pub(crate) fn closed(live: &Live, limit: u64) -> Walk {
+        let mut walk = Walk::new(live.header, live.file.clone(), limit, true);
+        walk.held = limit.min(live.trusted);
+        walk
     }
 
     fn new(segment: SegmentHeader, file: Arc<dyn DiskFile>, limit: u64, closed: bool) -> Walk {
@@ -111,6 +116,7 @@ impl Walk {
             window,
             at: segment.base.get(),
             limit,
+            held: limit,
             closed,
         }
     }
@@ -129,6 +135,9 @@ impl Walk {
                 mark: None,
             });
         }
+        if self.at >= self.held {
+            return Ok(self.end_here(None));
+        }
         let offset = self.segment.file_offset(self.at);
         let head = self.window.get(offset, BATCH_HEADER_BYTES).await?;
         let Some(header) = BatchHeader::decode(&head, &self.segment, self.at) else {
@@ -136,12 +145,12 @@ impl Walk {
             let torn = head.starts_with(&BATCH_MAGIC) && ours;
             return self.resynchronise(torn, None).await;
         };
-        if header.is_footer() {
-            return Ok(self.end_at_footer());
-        }
         let mark = Some(header.synced_through.get());
+        if header.is_footer() {
+            return Ok(self.end_here(mark));
+        }
         let len = header.body_bytes.get() as usize;
-        if self.at + header.batch_bytes() > self.limit {
+        if self.at + header.batch_bytes() > self.held {
             return self.resynchronise(true, mark).await;
         }
         let body = self
@@ -155,17 +164,17 @@ impl Walk {
         Ok(Step::Batch(header, body))
     }
 
-    /// A footer ends what its segment holds: if more is expected here, a segment is missing.
-    fn end_at_footer(&mut self) -> Step {
+    /// The segment holds nothing more: if more is expected here, a segment is missing.
+    fn end_here(&mut self, mark: Option<u64>) -> Step {
         let at = self.at;
         if self.closed {
             self.at = self.limit;
-            return Step::Bad(at..self.limit, None);
+            return Step::Bad(at..self.limit, mark);
         }
         Step::End {
             at,
             torn: false,
-            mark: None,
+            mark,
         }
     }
 
@@ -174,9 +183,9 @@ impl Walk {
     async fn resynchronise(&mut self, torn: bool, mark: Option<u64>) -> io::Result<Step> {
         let from = self.at;
         let mut at = from + BATCH_ALIGN;
-        while at < self.limit {
+        while at < self.held {
             let offset = self.segment.file_offset(at);
-            let want = (self.limit - at).min(AHEAD_BYTES as u64) as usize;
+            let want = (self.held - at).min(AHEAD_BYTES as u64) as usize;
             let bytes = self.window.get(offset, want).await?;
             for place in bytes.chunks(BATCH_ALIGN as usize) {
                 if place.starts_with(&BATCH_MAGIC)

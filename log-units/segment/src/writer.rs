@@ -243,12 +243,7 @@ impl Writer {
         header.file_bytes = spare.len.into();
         let header = header.sealed();
         self.front = Some(front_pages(&header));
-        self.active = Arc::new(Live {
-            name: spare.name,
-            header,
-            file: spare.file,
-            len: spare.len,
-        });
+        self.active = Arc::new(Live::new(spare.name, header, spare.file, spare.len));
         self.stream.write().segments.push(self.active.clone());
         self.rows.clear();
         Ok(())
@@ -355,12 +350,7 @@ impl Writer {
             self.active.file.clone(),
             self.active.len,
         );
-        self.active = Arc::new(Live {
-            name,
-            header,
-            file,
-            len,
-        });
+        self.active = Arc::new(Live::new(name, header, file, len));
         Ok(header)
     }
 
