@@ -26,3 +26,5 @@ pub use machinery::{MaterializerConfig, MaterializerRole, Progress, Store};
 
 #[cfg(test)]
 mod against_model;
+#[cfg(test)]
+mod golden;

@@ -1,0 +1,553 @@
+//! Bytes that are kept and read for ever: records, guards, values, keys, and the digest of a fixed story.
+//!
+//! `tests/golden/v1/` is append-only: a line that stands there is never changed, for logs and replicas hold such bytes.
+use crate::alone::{Alone, inline, owner, path};
+use crate::state::{keys, rows, values};
+use bytes::Bytes;
+use dfs_wire::v1;
+use dfs_wire::v1::guard::Guard;
+use dfs_wire::v1::mutate::Op;
+use dfs_wire::v1::mutation::Kind;
+use prost::Message;
+use std::fmt::{Debug, Write};
+
+const RECORDS: &str = include_str!("../tests/golden/v1/records.txt");
+const GUARDS: &str = include_str!("../tests/golden/v1/guards.txt");
+const VALUES: &str = include_str!("../tests/golden/v1/values.txt");
+const KEYS: &str = include_str!("../tests/golden/v1/keys.txt");
+const DIGESTS: &str = include_str!("../tests/golden/v1/digests.txt");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Bytes {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// Every sample has its line, and the line its bytes.
+fn check(golden: &str, samples: &[(&str, Vec<u8>)]) {
+    let missing: Vec<String> = samples
+        .iter()
+        .map(|(name, bytes)| format!("{name} {}", hex(bytes)))
+        .filter(|line| !golden.lines().any(|golden| golden == line))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "not in tests/golden/v1:\n{}",
+        missing.join("\n")
+    );
+    assert_eq!(
+        golden.lines().count(),
+        samples.len(),
+        "a line has no sample"
+    );
+}
+
+/// The same, and the bytes still read as the sample.
+fn check_messages<M: Message + Default + PartialEq + Debug>(golden: &str, samples: &[(&str, M)]) {
+    let encoded: Vec<_> = samples
+        .iter()
+        .map(|(name, sample)| (*name, sample.encode_to_vec()))
+        .collect();
+    check(golden, &encoded);
+    for (name, sample) in samples {
+        let line = golden
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name} ")));
+        assert_eq!(&M::decode(unhex(line.unwrap())).unwrap(), sample);
+    }
+}
+
+fn extent() -> v1::ExtentRef {
+    v1::ExtentRef {
+        extent: Some(v1::ExtentId {
+            session: 2,
+            counter: 300,
+        }),
+        group: 5,
+        generation: 1,
+        stored_length: 1000,
+        crc32c: 0x0102_0304,
+        skip: 10,
+        length: 900,
+    }
+}
+
+fn content() -> v1::Content {
+    v1::Content {
+        size: 900,
+        crc32c: 7,
+        inline: Bytes::new(),
+        extents: vec![extent()],
+    }
+}
+
+fn attr() -> v1::Attr {
+    v1::Attr {
+        mode: 0o644,
+        uid: 1000,
+        gid: 100,
+        mtime_ns: -1,
+    }
+}
+
+fn group() -> v1::Group {
+    v1::Group {
+        group: 5,
+        generation: 1,
+        redundancy: Some(v1::Redundancy {
+            rule: Some(v1::redundancy::Rule::Replicated(3)),
+        }),
+        unit_ids: vec![1, 2, 3],
+        closed: true,
+        under_replicated: true,
+    }
+}
+
+fn cluster() -> v1::ClusterCreated {
+    v1::ClusterCreated {
+        cluster_id: Bytes::from_static(b"id"),
+        settings: Some(v1::Settings {
+            replicas: 2,
+            redundancy: group().redundancy,
+            inline_bytes_max: 16384,
+            retention_us: 1,
+            lease_us: 30_000_000,
+        }),
+        shards: vec![v1::ShardRange {
+            shard: 0,
+            first_key: Bytes::from_static(b"k"),
+        }],
+        replicas: vec![1, 2],
+        owner: Some(owner(1)),
+    }
+}
+
+fn name() -> Bytes {
+    Bytes::from_static(b"n\xff")
+}
+
+fn namespace() -> Vec<(&'static str, Kind)> {
+    let (tree, parent, inode) = (1, 2, 3);
+    let directory = v1::Kind::Directory as i32;
+    vec![
+        (
+            "made",
+            Kind::Made(v1::Made {
+                tree,
+                parent,
+                name: name(),
+                inode,
+                kind: v1::Kind::Symlink as i32,
+                attr: Some(attr()),
+                content: Some(content()),
+                link_target: Bytes::from_static(b"to"),
+            }),
+        ),
+        (
+            "removed",
+            Kind::Removed(v1::Removed {
+                tree,
+                parent,
+                name: name(),
+                inode,
+                kind: directory,
+            }),
+        ),
+        (
+            "moved",
+            Kind::Moved(v1::Moved {
+                tree,
+                from_parent: 2,
+                from_name: name(),
+                to_parent: 4,
+                to_name: Bytes::from_static(b"m"),
+                inode,
+                kind: directory,
+            }),
+        ),
+        (
+            "content_set",
+            Kind::ContentSet(v1::ContentSet {
+                tree,
+                parent,
+                name: name(),
+                inode,
+                content: Some(v1::Content {
+                    extents: Vec::new(),
+                    ..inline(b"bytes")
+                }),
+            }),
+        ),
+        (
+            "attr_set",
+            Kind::AttrSet(v1::AttrSet {
+                tree,
+                parent,
+                name: name(),
+                inode,
+                mode: Some(0),
+                uid: Some(1),
+                gid: Some(2),
+                mtime_ns: Some(-3),
+            }),
+        ),
+        (
+            "parent_touched",
+            Kind::ParentTouched(v1::ParentTouched {
+                tree,
+                inode,
+                mtime_ns: 9,
+                children: -1,
+            }),
+        ),
+    ]
+}
+
+fn control() -> Vec<(&'static str, Kind)> {
+    let (shard, node_id, session) = (0, 2, 7);
+    vec![
+        ("cluster_created", Kind::ClusterCreated(cluster())),
+        (
+            "term_started",
+            Kind::TermStarted(v1::TermStarted {
+                shard,
+                prev_term: 4,
+                owner: Some(owner(2)),
+            }),
+        ),
+        (
+            "replica_added",
+            Kind::ReplicaAdded(v1::ReplicaAdded { shard, node_id }),
+        ),
+        (
+            "replica_removed",
+            Kind::ReplicaRemoved(v1::ReplicaRemoved { shard, node_id }),
+        ),
+        (
+            "session_opened",
+            Kind::SessionOpened(v1::SessionOpened {
+                session,
+                actor: "who".to_owned(),
+                client_nonce: Bytes::from_static(&[9; 16]),
+            }),
+        ),
+        (
+            "session_expired",
+            Kind::SessionExpired(v1::SessionExpired { session }),
+        ),
+        ("tick", Kind::Tick(v1::Tick {})),
+        (
+            "group_opened",
+            Kind::GroupOpened(v1::GroupOpened {
+                group: Some(group()),
+            }),
+        ),
+        (
+            "group_closed",
+            Kind::GroupClosed(v1::GroupClosed { group: 5 }),
+        ),
+        (
+            "digest_taken",
+            Kind::DigestTaken(v1::DigestTaken {
+                shard,
+                node_id,
+                lsn: 4096,
+                digest: 1,
+            }),
+        ),
+    ]
+}
+
+fn done(outcome: v1::slot_result::Outcome) -> v1::SlotDone {
+    let result = Some(v1::SlotResult {
+        outcome: Some(outcome),
+    });
+    v1::SlotDone {
+        session: 7,
+        shard: 0,
+        slot: 63,
+        seq: 8,
+        attempt: 2,
+        result,
+    }
+}
+
+#[test]
+fn every_kind_of_record_is_what_it_always_was() {
+    let refusal = v1::Refusal {
+        code: v1::RefusalCode::Exists as i32,
+        what: "w".to_owned(),
+        why: "y".to_owned(),
+        advice: "a".to_owned(),
+        retryable: true,
+        not_done: true,
+        primary: "p".to_owned(),
+        lsn: 6,
+    };
+    let outcomes = [
+        (
+            "done",
+            v1::slot_result::Outcome::Done(v1::Done {
+                inode: 3,
+                entries: 4,
+            }),
+        ),
+        ("refused", v1::slot_result::Outcome::Refusal(refusal)),
+    ];
+    let mutations = control()
+        .into_iter()
+        .chain(namespace())
+        .map(|(name, kind)| {
+            let mutations = vec![v1::Mutation { kind: Some(kind) }];
+            (
+                name,
+                v1::Record {
+                    mutations,
+                    actor: "who".to_owned(),
+                    slot: None,
+                },
+            )
+        });
+    let slots = outcomes.map(|(name, outcome)| {
+        (
+            name,
+            v1::Record {
+                slot: Some(done(outcome)),
+                ..v1::Record::default()
+            },
+        )
+    });
+    let samples: Vec<_> = mutations.chain(slots).collect();
+    check_messages(RECORDS, &samples);
+}
+
+#[test]
+fn every_guard_is_what_it_always_was() {
+    let samples = [
+        ("term", Guard::Term(v1::TermGuard { shard: 0, term: 9 })),
+        (
+            "replica",
+            Guard::Replica(v1::ReplicaGuard {
+                shard: 0,
+                node_id: 2,
+            }),
+        ),
+        ("session", Guard::Session(7)),
+        (
+            "group",
+            Guard::Group(v1::GroupGuard {
+                group: 5,
+                generation: 1,
+            }),
+        ),
+        ("readable", Guard::ReadableLsn(8)),
+    ];
+    let samples = samples.map(|(name, guard)| {
+        (
+            name,
+            v1::Guards {
+                guards: vec![v1::Guard { guard: Some(guard) }],
+            },
+        )
+    });
+    check_messages(GUARDS, &samples);
+}
+
+/// FOLD-X4: the digest hashes these bytes.
+#[test]
+fn every_value_and_row_is_what_it_always_was() {
+    let entry = values::EntryValue {
+        inode: 3,
+        kind: v1::Kind::File as i32,
+        attr: Some(attr()),
+        content: Some(content()),
+        link_target: Bytes::from_static(b"to"),
+        chunked_extents: 65,
+    };
+    let row = rows::encode(8, 9, b"value");
+    let slot = done(v1::slot_result::Outcome::Done(v1::Done {
+        inode: 3,
+        entries: 4,
+    }));
+    let samples = [
+        ("entry", entry.encode_to_vec()),
+        (
+            "directory",
+            values::DirectoryValue {
+                mtime_ns: -5,
+                children: 6,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "chunk",
+            values::ChunkValue {
+                extents: vec![extent()],
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "place",
+            values::PlaceValue {
+                parent: 2,
+                name: name(),
+                detached: true,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "term",
+            values::TermValue {
+                term: 4,
+                owner: Some(owner(2)),
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "order",
+            values::OrderValue { term: 4, frames: 5 }.encode_to_vec(),
+        ),
+        (
+            "session",
+            values::SessionValue {
+                actor: "who".to_owned(),
+                client_nonce: Bytes::from_static(&[9; 16]),
+                opened_lsn: 3,
+                opened_log_time_us: 4,
+            }
+            .encode_to_vec(),
+        ),
+        ("nonce", values::NonceValue { session: 7 }.encode_to_vec()),
+        (
+            "slot",
+            values::SlotValue {
+                seq: 8,
+                attempt: 2,
+                lsn: 5,
+                log_time_us: 6,
+                result: slot.result,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "hold",
+            values::HoldValue {
+                group: 5,
+                generation: 1,
+                stored_length: 1000,
+                made: 8,
+                released: 9,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "digest",
+            values::DigestValue {
+                lsn: 4096,
+                digest: 1,
+            }
+            .encode_to_vec(),
+        ),
+        (
+            "counts",
+            values::CountsValue {
+                largest_id: 9,
+                entries: 8,
+            }
+            .encode_to_vec(),
+        ),
+        ("cluster", cluster().encode_to_vec()),
+        ("group", group().encode_to_vec()),
+        ("row", row.to_vec()),
+        ("superseded", rows::superseded(&row, 10).to_vec()),
+    ];
+    check(VALUES, &samples);
+    assert_eq!(values::EntryValue::decode(&samples[0].1[..]), Ok(entry));
+}
+
+#[test]
+fn every_key_is_what_it_always_was() {
+    let head = keys::entry(1, 2, &name());
+    let id = v1::ExtentId {
+        session: 2,
+        counter: 300,
+    };
+    let samples = [
+        ("entry", head.clone()),
+        ("own", keys::own(1, 3)),
+        ("chunk", keys::chunk(1, 3, 64)),
+        ("history", keys::history(&head, 8)),
+        ("control", keys::control(keys::letter::TERM, &[0])),
+        ("nonce", keys::nonce(&[9; 2])),
+        ("slot", keys::slot(7, 0, 63)),
+        ("hold", keys::hold(&id, 1, 3)),
+    ];
+    check(KEYS, &samples);
+}
+
+/// One of everything that a fold does: any change of any effect shows here.
+#[test]
+fn the_digest_of_a_fixed_story_is_what_it_always_was() {
+    let mut alone = Alone::new();
+    let put = |at: &str, content| {
+        let (path, content) = (path(at), Some(content));
+        let mode = v1::CommitMode::Replace as i32;
+        Op::Commit(v1::Commit {
+            path,
+            content,
+            mode,
+            ..v1::Commit::default()
+        })
+    };
+    let many: Vec<_> = (0..70).map(|counter| alone.extent(counter, 10)).collect();
+    let many = v1::Content {
+        size: 700,
+        extents: many,
+        ..v1::Content::default()
+    };
+    let make = v1::MakeDirectory {
+        path: path("a/b"),
+        parents: true,
+        ..Default::default()
+    };
+    let story = [
+        Op::MakeDirectory(make),
+        put("a/b/f", inline(b"one")),
+        put("a/b/f", many),
+        Op::Truncate(v1::Truncate {
+            path: path("a/b/f"),
+            size: 25,
+        }),
+        Op::Rename(v1::Rename {
+            from: path("a/b"),
+            to: path("c"),
+            no_replace: false,
+        }),
+        Op::SetAttr(v1::SetAttr {
+            path: path("c"),
+            mtime_ns: Some(1),
+            ..Default::default()
+        }),
+        Op::Remove(v1::Remove {
+            path: path("c"),
+            recursive: true,
+        }),
+        Op::Remove(v1::Remove {
+            path: path("a"),
+            recursive: false,
+        }),
+    ];
+    for step in story {
+        alone.act(step).unwrap();
+    }
+    let digest = alone.snapshot().stamp.digest;
+    check(DIGESTS, &[("story", digest.to_be_bytes().to_vec())]);
+}
