@@ -13,10 +13,14 @@ pub struct SequencerConfig {
     pub redundancy: Redundancy,
     /// Raft entries between two snapshots of the order; a restart replays at most these.
     pub snapshot_every: u64,
+    /// The journal's smallest segment; the largest is four times that. A snapshot comes every few MiB of
+    /// entries, so larger ones would only keep what nobody needs.
+    pub segment_bytes: u64,
 }
 
 /// A snapshot every few seconds of the heaviest load.
 const SNAPSHOT_EVERY: u64 = 10_000;
+const SEGMENT_BYTES: u64 = 4 << 20;
 
 impl SequencerConfig {
     /// One voter, at `address` (empty: in process only).
@@ -29,6 +33,7 @@ impl SequencerConfig {
                 write_quorum,
             },
             snapshot_every: SNAPSHOT_EVERY,
+            segment_bytes: SEGMENT_BYTES,
         }
     }
 }

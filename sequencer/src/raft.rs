@@ -50,7 +50,7 @@ pub(crate) async fn start(
     board: Arc<Board>,
     told: &SequencerConfig,
 ) -> io::Result<(Group, Journal)> {
-    let journal = Journal::open(env, disk.clone()).await?;
+    let journal = Journal::open(env, disk.clone(), told.segment_bytes).await?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
     if told.voters.len() == 1 && machine.last_index() > journal.last_index() {
         // Nobody else has what the journal lost.

@@ -3,7 +3,7 @@
 //! One owner task writes: what is queued while a batch syncs is the next batch, so one fdatasync covers
 //! everything that waited (as LOG-U2 for units).
 use crate::raft::record::{EntryRecord, Kind, Place, Record, VoteRecord};
-use crate::raft::tape::{Tape, Written};
+use crate::raft::tape::{Position, Tape};
 use crate::raft::{Entry, LogId, Types, Vote};
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
@@ -16,10 +16,15 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tracing::error;
 
 /// Writes queued: openraft has one append per batch of proposals in flight, and few besides.
 const WRITES_QUEUED: usize = 256;
+/// Without a write for this long the journal counts as idle. Not at once: in a row of single cuts every
+/// one would cost a second write.
+const IDLE_AFTER: Duration = Duration::from_millis(20);
 /// Writes that share a batch: bounds the size of one write.
 const WRITES_PER_BATCH: usize = 128;
 
@@ -164,8 +169,12 @@ impl Kept {
 impl Journal {
     /// Reads everything back. A torn tail has been cut by then; damage before it is an error: an
     /// acknowledged cut or a vote may be gone, and a person must look.
-    pub(crate) async fn open(env: &Env, disk: Arc<dyn Disk>) -> io::Result<Journal> {
-        let (tape, found) = Tape::open(env, disk).await?;
+    pub(crate) async fn open(
+        env: &Env,
+        disk: Arc<dyn Disk>,
+        segment_bytes: u64,
+    ) -> io::Result<Journal> {
+        let (tape, found) = Tape::open(env, disk, segment_bytes).await?;
         let mut kept = Kept::default();
         let mut written = VecDeque::new();
         for (place, body) in found {
@@ -177,6 +186,7 @@ impl Journal {
         }
         let (writes, queue) = mpsc::channel(WRITES_QUEUED);
         let writer = Writer {
+            env: env.clone(),
             tape,
             queue,
             written,
@@ -317,15 +327,16 @@ impl RaftLogStorage<Types> for Journal {
 
 /// Owns the files. After an error nothing is written any more (LOG-U3): openraft stops this voter.
 struct Writer {
+    env: Env,
     tape: Tape,
     queue: mpsc::Receiver<Write>,
     /// Where the entries lie: (place, index), rising.
-    written: VecDeque<(Written, u64)>,
+    written: VecDeque<(Position, u64)>,
 }
 
 impl Writer {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
+        while let Some(first) = self.next().await {
             let mut batch = vec![first];
             while batch.len() < WRITES_PER_BATCH {
                 let Ok(next) = self.queue.try_recv() else {
@@ -335,9 +346,6 @@ impl Writer {
             }
             let result = self.write(&mut batch).await;
             let ends = result.is_err() || batch.iter().any(|write| write.closes);
-            if result.is_ok() && ends {
-                self.tape.close().await;
-            }
             for write in batch {
                 write.done.tell(copy_of(&result));
             }
@@ -347,13 +355,25 @@ impl Writer {
         }
     }
 
+    /// What is to be written next. When nothing comes for a while, the mark is brought up to date.
+    async fn next(&mut self) -> Option<Write> {
+        if let Ok(next) = self.env.timeout(IDLE_AFTER, self.queue.recv()).await {
+            return next;
+        }
+        if let Err(e) = self.tape.idle().await {
+            error!("the mark of the journal could not be written: {e}");
+            return None;
+        }
+        self.queue.recv().await
+    }
+
     async fn write(&mut self, batch: &mut [Write]) -> io::Result<()> {
         let records = batch
             .iter_mut()
             .flat_map(|write| std::mem::take(&mut write.records));
         let records: Vec<Bytes> = records.collect();
         if records.is_empty() {
-            return Ok(());
+            return self.tape.idle().await; // only a close writes nothing
         }
         let place = self.tape.write_and_sync(records).await?;
         let last = batch.iter().filter_map(|write| write.last_index).max();

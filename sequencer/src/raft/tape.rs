@@ -1,72 +1,132 @@
-//! The journal's bytes on disk: records in one file, each with length and checksum.
+//! Records on a segment stream: read whole at the start, then only appended, synced and released.
 use crate::raft::journal::invalid;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use dfs_env::{Disk, DiskFile, Env, OpenMode};
-use dfs_wire::frame::crc32c;
+use bytes::Bytes;
+use dfs_env::{Disk, Env};
+use dfs_segment::{AppendError, CommitError, Entry, OpenError, Opened, Options, Scanned, Writer};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
 
-const NAME: &str = "journal";
-const HEADER_BYTES: usize = 8;
+pub(super) use dfs_segment::Position;
 
-/// Where a batch lies.
-pub(super) type Written = u64;
+const DIR: &str = "journal";
+/// The one kind of entry here; what a record is stands inside.
+const KIND_RECORD: u8 = 1;
+/// How often a full disk is asked again.
+const FULL_AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) struct Tape {
-    file: Arc<dyn DiskFile>,
-    at: u64,
+    env: Env,
+    writer: Writer,
 }
 
 impl Tape {
-    /// The records found, each with the place of its batch. A torn tail is cut.
+    /// The records found. A torn tail was never acknowledged and is cut; anything else that is
+    /// damaged is an error, because a vote or a cut that was told may be gone.
     pub(super) async fn open(
-        _env: &Env,
+        env: &Env,
         disk: Arc<dyn Disk>,
-    ) -> io::Result<(Tape, Vec<(Written, Bytes)>)> {
-        let file = disk.open(NAME, OpenMode::OpenOrCreate).await?;
-        disk.sync_dir().await?;
-        let mut rest = file.read_at(0, file.len().await? as usize).await?;
+        segment_bytes: u64,
+    ) -> io::Result<(Tape, Vec<(Position, Bytes)>)> {
+        let options = Options {
+            segment_bytes_min: segment_bytes,
+            segment_bytes_max: 4 * segment_bytes,
+            ..Options::default()
+        };
+        let Opened {
+            writer,
+            reader,
+            report,
+        } = dfs_segment::open(env, disk, DIR, options)
+            .await
+            .map_err(unopened)?;
+        if let Some(cut_at) = report.tail_cut_at {
+            info!("the journal's tail was cut at {cut_at}: a write was under way at the end");
+        }
+        if let Some(damage) = report.corrupt.first() {
+            return Err(damaged(damage));
+        }
         let mut found = Vec::new();
-        let mut at = 0;
-        while let Some(record) = next(&mut rest) {
-            found.push((at, record.clone()));
-            at += (HEADER_BYTES + record.len()) as u64;
+        let mut scan = reader.scan(report.start);
+        while let Some(scanned) = scan.next().await? {
+            match scanned {
+                Scanned::Entry(place, entry) if entry.kind == KIND_RECORD => {
+                    found.push((place, entry.bytes));
+                }
+                Scanned::Entry(place, entry) => {
+                    let kind = entry.kind;
+                    return Err(invalid(format!(
+                        "an entry of unknown kind {kind} at {place}"
+                    )));
+                }
+                Scanned::Corrupt(damage) => return Err(damaged(&damage)),
+            }
         }
-        file.set_len(at).await?;
-        file.sync_data().await?;
-        Ok((Tape { file, at }, found))
+        Ok((
+            Tape {
+                env: env.clone(),
+                writer,
+            },
+            found,
+        ))
     }
 
-    pub(super) async fn write_and_sync(&mut self, records: Vec<Bytes>) -> io::Result<Written> {
-        let mut out = BytesMut::new();
-        for record in records {
-            let len = u32::try_from(record.len()).map_err(|e| invalid(e.to_string()))?;
-            out.put_u32_le(len);
-            out.put_u32_le(crc32c(&record));
-            out.extend_from_slice(&record);
+    /// Durable when it returns. A full disk is waited for: nothing is lost, and nothing goes on.
+    pub(super) async fn write_and_sync(&mut self, records: Vec<Bytes>) -> io::Result<Position> {
+        let mut first = None;
+        for bytes in records {
+            let entry = Entry {
+                kind: KIND_RECORD,
+                bytes,
+            };
+            let place = self
+                .writer
+                .append(entry)
+                .map_err(|e: AppendError| invalid(e.to_string()))?;
+            first.get_or_insert(place);
         }
-        let place = self.at;
-        self.at += out.len() as u64;
-        self.file.write_and_sync(place, vec![out.freeze()]).await?;
-        Ok(place)
+        let mut told = false;
+        loop {
+            match self.writer.commit().await {
+                Ok(end) => return Ok(first.unwrap_or(end)),
+                Err(CommitError::Full) => {
+                    if !std::mem::replace(&mut told, true) {
+                        warn!("the sequencer's disk is full; it goes on when there is space");
+                    }
+                    self.env.sleep(FULL_AGAIN).await;
+                }
+                Err(CommitError::Poisoned(e)) => return Err(io::Error::new(e.kind(), e)),
+            }
+        }
     }
 
-    pub(super) async fn forget_before(&mut self, _place: Written) -> io::Result<()> {
-        Ok(())
+    /// Releases what lies before `place`.
+    pub(super) async fn forget_before(&mut self, place: Position) -> io::Result<()> {
+        self.writer
+            .trim(place)
+            .await
+            .map(drop)
+            .map_err(io::Error::other)
     }
 
-    pub(super) async fn close(&mut self) {}
+    /// Nothing waits: the mark covers what was synced last.
+    pub(super) async fn idle(&mut self) -> io::Result<()> {
+        self.writer.idle().await.map_err(io::Error::other)
+    }
 }
 
-fn next(rest: &mut Bytes) -> Option<Bytes> {
-    if rest.len() < HEADER_BYTES {
-        return None;
+fn unopened(e: OpenError) -> io::Error {
+    match e {
+        OpenError::Io(e) => e,
+        OpenError::Full => io::Error::new(io::ErrorKind::StorageFull, e.to_string()),
+        OpenError::UnknownVersion { .. } => invalid(e.to_string()),
     }
-    let len = rest.get_u32_le() as usize;
-    let crc = rest.get_u32_le();
-    if len == 0 || len > rest.len() {
-        return None;
-    }
-    let record = rest.split_to(len);
-    (crc32c(&record) == crc).then_some(record)
+}
+
+fn damaged(damage: &dfs_segment::Damage) -> io::Error {
+    let (from, to) = (damage.start, damage.end);
+    invalid(format!(
+        "the journal is damaged from {from} to {to}, below what was synced"
+    ))
 }

@@ -27,8 +27,9 @@ pub async fn start(world: &SimWorld, units: u32, quorum: u32) -> (Env, Arc<Seque
 
 pub async fn try_start(env: &Env, units: u32, quorum: u32) -> Result<Arc<SequencerRole>, Refusal> {
     let mut config = SequencerConfig::single("", units, quorum);
-    // Small, so that snapshots and purges are a part of every test.
+    // Small, so that snapshots, purges and changes of segment are a part of every test.
     config.snapshot_every = 40;
+    config.segment_bytes = 64 << 10;
     try_start_with(env, config).await
 }
 
