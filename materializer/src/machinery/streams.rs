@@ -49,13 +49,16 @@ impl Stream {
         let Ok(own) = self.room.acquire_many(count as u32).await else {
             return false;
         };
-        own.forget();
         let Ok(all) = self.room_of_all.acquire_many(count as u32).await else {
             return false;
         };
+        if self.left.load(Ordering::Relaxed) {
+            return false;
+        }
+        own.forget();
         all.forget();
         self.state.lock().owed += count;
-        !self.left.load(Ordering::Relaxed)
+        true
     }
 
     /// The right, and the duty, to answer an admitted request.

@@ -5,6 +5,7 @@ mod past;
 mod replicas;
 mod retries;
 mod sessions;
+mod storm;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -177,17 +178,7 @@ impl Node {
     }
 
     async fn client(&self) -> Client {
-        let (requests, incoming) = mpsc::channel(64);
-        let incoming = tokio_stream(incoming);
-        let answers = self.role.requests(incoming).await.unwrap();
-        Client {
-            env: self.env.clone(),
-            requests,
-            answers,
-            last_id: 0,
-            session: v1::SessionGranted::default(),
-            early: BTreeMap::new(),
-        }
+        Client::connect(&self.env, &self.role).await
     }
 }
 
@@ -215,6 +206,21 @@ struct Client {
 }
 
 impl Client {
+    async fn connect(env: &Env, role: &MaterializerRole) -> Client {
+        let (requests, incoming) = mpsc::channel(64);
+        let answers = role.requests(tokio_stream(incoming)).await.unwrap();
+        let session = v1::SessionGranted::default();
+        let (env, early) = (env.clone(), BTreeMap::new());
+        Client {
+            env,
+            requests,
+            answers,
+            last_id: 0,
+            session,
+            early,
+        }
+    }
+
     async fn send(&mut self, requests: Vec<v1::Request>) -> Vec<u64> {
         let mut requests = requests;
         for request in &mut requests {

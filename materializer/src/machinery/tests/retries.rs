@@ -78,7 +78,7 @@ fn the_refusal_of_a_later_attempt_is_kept_in_the_slot() {
     });
 }
 
-fn append(path: &str, bytes: &'static [u8]) -> v1::mutate::Op {
+pub(super) fn append(path: &str, bytes: &'static [u8]) -> v1::mutate::Op {
     let content = v1::Content {
         size: bytes.len() as u64,
         crc32c: dfs_wire::frame::crc32c(bytes),
@@ -92,7 +92,7 @@ fn append(path: &str, bytes: &'static [u8]) -> v1::mutate::Op {
     })
 }
 
-fn retry(request: &v1::Request, attempt: u32) -> v1::Request {
+pub(super) fn retry(request: &v1::Request, attempt: u32) -> v1::Request {
     let slot = request.slot.map(|slot| v1::SlotUse { attempt, ..slot });
     v1::Request {
         slot,
