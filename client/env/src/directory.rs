@@ -41,7 +41,7 @@ pub(crate) struct Directory {
     /// The flock lives as long as the writer's thread and the zeroing under way, not as long as
     /// this handle, which may be kept by somebody past a crash.
     owner: Weak<File>,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -55,7 +55,7 @@ impl Directory {
             path,
             writer,
             owner: weak,
-            closed: AtomicBool::new(false),
+            closed: Arc::default(),
         }))
     }
 
@@ -77,6 +77,12 @@ impl Directory {
         self.check_open()?;
         check_name(name)?;
         Ok(self.path.join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -284,12 +290,16 @@ fn write_all_at(file: &File, mut offset: u64, bufs: &[Bytes]) -> io::Result<()> 
     Ok(())
 }
 
-fn write_zeros(file: &File, len: u64) -> io::Result<()> {
+/// Gives up when the disk is closed: the next owner of the directory must not wait for it.
+fn write_zeros(file: &File, len: u64, closed: &AtomicBool) -> io::Result<()> {
     file.set_len(0)?;
     rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len)?; // fails at once when full
     let zeros = vec![0u8; ZERO_PIECE_BYTES];
     let mut at = 0;
     while at < len {
+        if closed.load(Ordering::SeqCst) {
+            return Err(stale_handle());
+        }
         let piece = (len - at).min(ZERO_PIECE_BYTES as u64) as usize;
         file.write_all_at(&zeros[..piece], at)?;
         at += piece as u64;
@@ -375,10 +385,10 @@ impl DiskFile for OpenFile {
         let Some(owner) = self.disk.owner.upgrade() else {
             return Err(stale_handle());
         };
-        let file = self.file.clone();
+        let (file, closed) = (self.file.clone(), self.disk.closed.clone());
         // Not on the writer's thread: 256 MiB of zeros would hold every append back.
         let zero = move || {
-            let zeroed = write_zeros(&file, len);
+            let zeroed = write_zeros(&file, len, &closed);
             drop(owner);
             zeroed
         };
