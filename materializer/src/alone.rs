@@ -198,7 +198,8 @@ impl Alone {
 
     /// The oldest in flight as a frame, with its neighbours if they are alike.
     fn next_frame(&mut self, most: usize) -> FoldFrame {
-        let (Ticket(first_lsn), first) = self.in_flight.pop_front().unwrap();
+        let (_, first) = self.in_flight.pop_front().unwrap();
+        let first_lsn = self.folder.stamp().lsn + 1;
         let mut records = vec![first.encoded.clone()];
         while records.len() < most
             && self.in_flight.front().is_some_and(|(_, next)| {

@@ -28,3 +28,5 @@ pub use machinery::{MaterializerConfig, MaterializerRole, Progress, Store};
 mod against_model;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod mutants;

@@ -103,6 +103,16 @@ impl Folder {
             over: &self.layer,
             under: &self.base,
         };
+        #[cfg(test)]
+        let nothing = Layer::default();
+        #[cfg(test)]
+        let control = match crate::mutants::on(crate::mutants::Mutant::ControlOfTheBatch) {
+            true => Layered {
+                over: &nothing,
+                under: &self.base,
+            },
+            false => control,
+        };
         // FOLD-G3: the state right before the frame is CONTROL at exactly n − 1.
         let void = guards::broken(&control, first, &guards)?;
         let counted = order::counted(&control, first, header.order)?;

@@ -45,6 +45,10 @@ impl Draft {
     }
 
     fn foreign(&self) -> Vec<Guard> {
+        #[cfg(test)]
+        if crate::mutants::on(crate::mutants::Mutant::GuardsLeftOut) {
+            return Vec::new();
+        }
         let sessions = self.sessions.iter().map(|session| Guard::Session(*session));
         let groups = self.groups.iter().map(|(group, generation)| {
             Guard::Group(v1::GroupGuard {

@@ -40,10 +40,13 @@ impl Overlay {
             digest: &mut 0,
         };
         kinds::apply(&mut stage, &planned.record)?;
+        let foreign = planned.foreign;
+        #[cfg(test)]
+        let foreign = foreign && !crate::mutants::on(crate::mutants::Mutant::OverlayOverForeign);
         let mut touched = Vec::new();
         for (space, key, value) in written.into_writes() {
             let at = (space, key);
-            if planned.foreign {
+            if foreign {
                 if !lockable(&at) {
                     continue;
                 }

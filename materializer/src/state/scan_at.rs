@@ -23,6 +23,9 @@ pub(crate) fn past<'a>(read: &'a dyn Read, from: &[u8], to: &[u8], lsn: u64) -> 
     Box::new(Past { head, history, lsn })
 }
 
+/// A key, and its version if it had one at the LSN.
+type Stepped = (Bytes, Option<Row<Bytes>>);
+
 struct Past<'a> {
     head: Peekable<Scan<'a>>,
     history: Peekable<Scan<'a>>,
@@ -31,7 +34,7 @@ struct Past<'a> {
 
 impl Past<'_> {
     /// The least key that either holds, and its version, if it had one at the LSN.
-    fn step(&mut self) -> Result<Option<(Bytes, Option<Row<Bytes>>)>, ViewError> {
+    fn step(&mut self) -> Result<Option<Stepped>, ViewError> {
         let of_head = peeked(&mut self.head)?.map(|(key, _)| key.clone());
         let of_history = peeked(&mut self.history)?
             .map(|(key, _)| head_of(key))

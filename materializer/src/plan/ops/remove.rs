@@ -20,15 +20,14 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Remove) -> Result<Planned, Unpl
     };
     let mut draft = Draft::default();
     draft.done.inode = entry.value.inode;
-    if entry.value.kind() == v1::Kind::Directory {
-        if !plan.planning.is_empty(path.tree, entry.value.inode)? {
-            if !op.recursive {
-                return Err(errand
-                    .refuse(Code::NotEmpty, "the directory is not empty")
-                    .into());
-            }
-            draft.done.entries = plan.planning.children(path.tree, entry.value.inode)?;
+    let is_directory = entry.value.kind() == v1::Kind::Directory;
+    if is_directory && !plan.planning.is_empty(path.tree, entry.value.inode)? {
+        if !op.recursive {
+            return Err(errand
+                .refuse(Code::NotEmpty, "the directory is not empty")
+                .into());
         }
+        draft.done.entries = plan.planning.children(path.tree, entry.value.inode)?;
     }
     plan.unmake(&mut draft, &located, &entry.value)?;
     draft.touch(located.tree, located.parent, plan.context.now_ns, -1);
