@@ -119,6 +119,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
+fn mode(create: bool) -> i32 {
+    match create {
+        true => v1::CommitMode::Create as i32,
+        false => v1::CommitMode::Replace as i32,
+    }
+}
+
 struct Run {
     alone: Alone,
     model: Model,
@@ -161,13 +168,6 @@ impl Run {
     }
 
     fn request(&mut self, asked: &Asked) -> Op {
-        let mode = |create| {
-            if create {
-                v1::CommitMode::Create as i32
-            } else {
-                v1::CommitMode::Replace as i32
-            }
-        };
         match asked.clone() {
             Asked::MakeDirectory {
                 at,
@@ -179,40 +179,12 @@ impl Run {
                 parents,
                 exist_ok,
             }),
-            Asked::Commit {
-                at,
-                bytes,
-                create,
-                attr,
-                if_version,
-            } => {
-                let attr = attr.then_some(v1::Attr {
-                    mode: 0o600,
-                    uid: 1,
-                    gid: 2,
-                    mtime_ns: 77,
-                });
-                let node = self.model.stat(u64::MAX, &path(&at).unwrap());
-                let version = node.map_or(0, |node| node.lsn);
-                let if_lsn = if_version.map(|right| if right { version } else { version + 1 });
-                let content = Some(self.content(&bytes));
-                Op::Commit(v1::Commit {
-                    path: path(&at),
-                    attr,
-                    content,
-                    mode: mode(create),
-                    if_lsn,
-                })
-            }
-            Asked::Symlink { at, replace } => {
-                let target = b"x/y".to_vec().into();
-                Op::MakeSymlink(v1::MakeSymlink {
-                    path: path(&at),
-                    target,
-                    attr: None,
-                    replace,
-                })
-            }
+            Asked::Symlink { at, replace } => Op::MakeSymlink(v1::MakeSymlink {
+                path: path(&at),
+                target: b"x/y".to_vec().into(),
+                attr: None,
+                replace,
+            }),
             Asked::Remove { at, recursive } => Op::Remove(v1::Remove {
                 path: path(&at),
                 recursive,
@@ -233,14 +205,17 @@ impl Run {
                 uid: None,
                 gid: None,
             }),
-            Asked::Append { at, bytes } => {
-                let content = Some(self.content(&bytes));
-                Op::Append(v1::Append {
-                    path: path(&at),
-                    content,
-                    if_size: None,
-                })
-            }
+            bytes => self.request_of_bytes(bytes),
+        }
+    }
+
+    fn request_of_bytes(&mut self, asked: Asked) -> Op {
+        match asked {
+            Asked::Append { at, bytes } => Op::Append(v1::Append {
+                path: path(&at),
+                content: Some(self.content(&bytes)),
+                if_size: None,
+            }),
             Asked::Truncate { at, size } => Op::Truncate(v1::Truncate {
                 path: path(&at),
                 size,
@@ -252,16 +227,39 @@ impl Run {
                 create,
             } => {
                 let folded = self.alone.snapshot().stamp.lsn;
-                let view =
-                    back.map(|back| v1::view::View::AtLsn(folded.saturating_sub(back).max(3)));
-                let from_view = view.map(|view| v1::View { view: Some(view) });
+                let lsn = back.map(|back| folded.saturating_sub(back).max(3));
+                let view = lsn.map(v1::view::View::AtLsn);
                 Op::Copy(v1::Copy {
                     from: path(&from),
-                    from_view,
+                    from_view: view.map(|view| v1::View { view: Some(view) }),
                     to: path(&to),
                     mode: mode(create),
                 })
             }
+            Asked::Commit {
+                at,
+                bytes,
+                create,
+                attr,
+                if_version,
+            } => {
+                let node = self.model.stat(u64::MAX, &path(&at).unwrap());
+                let version = node.map_or(0, |node| node.lsn);
+                let attr = attr.then_some(v1::Attr {
+                    mode: 0o600,
+                    uid: 1,
+                    gid: 2,
+                    mtime_ns: 77,
+                });
+                Op::Commit(v1::Commit {
+                    path: path(&at),
+                    attr,
+                    content: Some(self.content(&bytes)),
+                    mode: mode(create),
+                    if_lsn: if_version.map(|right| if right { version } else { version + 1 }),
+                })
+            }
+            other => unreachable!("{other:?} has no bytes"),
         }
     }
 
