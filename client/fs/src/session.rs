@@ -63,7 +63,15 @@ impl Session {
 
     /// The present grant; the first call opens the session.
     pub(crate) async fn grant(&self, deadline: Instant) -> Result<Grant, Refusal> {
-        self.newer_than(0, deadline).await
+        let generation = match &*self.state.borrow() {
+            State {
+                granted: Some(Ok(grant)),
+                ..
+            } => return Ok(grant.clone()),
+            // What was refused then may be granted now: a disk was full, and is not any more.
+            State { generation, .. } => *generation,
+        };
+        self.newer_than(generation, deadline).await
     }
 
     /// A grant that was made after the one of this generation: it did not serve.

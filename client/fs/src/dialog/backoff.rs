@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 /// The first pause: shorter than a fail-over, longer than a busy moment.
 const FIRST_US: u64 = 5_000;
-/// No pause is longer: what comes back is noticed within a second.
-const LONGEST_US: u64 = 1_000_000;
+/// No pause is longer: it is part of the gap that a fail-over leaves.
+const LONGEST_US: u64 = 250_000;
 
 pub(crate) struct Backoff {
     env: Env,

@@ -1,7 +1,10 @@
 //! Where materializers answer: what the sequencer lists, and who is known to be primary.
 
+use std::time::Duration;
+
 use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::Dialog;
 
@@ -20,7 +23,11 @@ struct State {
     primary: Option<String>,
     /// Counts on to the next one whenever the present one failed.
     turn: usize,
+    asked: Option<Instant>,
 }
+
+/// The sequencer is asked this often at most, however many requests fail at once.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 impl Places {
     /// Clients begin at different members, by `chance`.
@@ -56,6 +63,18 @@ impl Places {
         state.turn = state.turn.wrapping_add(1);
     }
 
+    /// Whether it is time to ask the sequencer; then this was noted.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let due = state
+            .asked
+            .is_none_or(|asked| now - asked >= ASK_AGAIN_AFTER);
+        if due {
+            state.asked = Some(now);
+        }
+        due
+    }
+
     fn learn(&self, members: &v1::Members) {
         let mut listed: Vec<&v1::Member> = members
             .members
@@ -75,6 +94,14 @@ impl Dialog {
         let status = self.connector.sequencer().await?.status().await?;
         self.places.learn(&status.members.unwrap_or_default());
         Ok(())
+    }
+
+    /// The same after a failure, not too often.
+    pub(crate) async fn refresh_failed_places(&self) -> Result<(), Refusal> {
+        match self.places.is_due(self.env.now()) {
+            true => self.refresh_places().await,
+            false => Ok(()),
+        }
     }
 
     /// Whom to ask now, from the sequencer when nobody is known.

@@ -63,7 +63,10 @@ impl Dialog {
             return;
         }
         let patience = self.config.attempt_timeout.min(self.left(deadline));
-        let refreshed = self.env.timeout(patience, self.refresh_places()).await;
+        let refreshed = self
+            .env
+            .timeout(patience, self.refresh_failed_places())
+            .await;
         if let Ok(Err(refusal)) = refreshed {
             tracing::debug!(%refusal, "the sequencer does not say who is there");
         }

@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) chance: Option<Chance>,
     /// Does not answer at all.
     pub(crate) silent: [bool; 2],
+    /// Refuses sessions.
+    pub(crate) full: bool,
     pub(crate) messages: u64,
     pub(crate) requests: BTreeMap<&'static str, u64>,
     pub(crate) mutating: usize,

@@ -152,6 +152,19 @@ async fn a_full_cluster_is_said_at_once() {
     assert!(fs.env().now() - begun < Duration::from_secs(1));
 }
 
+/// A session that was refused is asked for again by the next mutation.
+#[tokio::test(start_paused = true)]
+async fn a_refused_session_is_not_refused_for_ever() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    cluster.state.lock().full = true;
+    let at = log_path();
+    let write = || fs.write(&at, source_of(""), WriteOptions::default());
+    assert_eq!(write().await.unwrap_err().code(), Code::NoSpace);
+    cluster.state.lock().full = false;
+    write().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn moved_goes_to_the_new_primary_under_its_term() {
     let cluster = Cluster::new();

@@ -190,6 +190,9 @@ impl Serving {
                 let _ = op;
                 return Err(moved(&state));
             }
+            Op::OpenSession(_) if state.full => {
+                return Err(Refusal::new(Code::NoSpace, "a session", "the disk is full"));
+            }
             Op::OpenSession(open) => {
                 let session = state.slots.open(open.client_nonce);
                 Body::Session(granted(session, state.term))
