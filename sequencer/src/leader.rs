@@ -8,7 +8,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::{ReadPolicy, ServerState};
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
 /// How often the silent are looked for: a member is gone after 500 to 600 ms of silence.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -117,7 +117,7 @@ pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
         watches = watches.wrapping_add(1);
         board.with(|seen| {
             if stood_us > STALL_US {
-                warn!(
+                info!(
                     "this process stood still for {} ms; timers start anew",
                     stood_us / 1000
                 );

@@ -20,7 +20,11 @@ use dfs_wire::{Code, Refusal, v1};
 use openraft::errors::{ClientWriteError, RaftError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// How long an orderly end may take: a disk that is full or hangs must not keep the process.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// One voter of the sequencer.
 pub struct SequencerRole {
@@ -108,10 +112,15 @@ impl SequencerRole {
 
     /// Ends this voter's part; what it has promised is on disk.
     pub async fn stop(&self) {
-        if let Err(e) = self.group.shutdown().await {
-            tracing::debug!("the raft group was down already: {e}");
+        let orderly = async {
+            if let Err(e) = self.group.shutdown().await {
+                tracing::debug!("the raft group was down already: {e}");
+            }
+            self.journal.close().await;
+        };
+        if self.env.timeout(STOP_WITHIN, orderly).await.is_err() {
+            tracing::info!("the sequencer's journal did not end in time; it is safe as it is");
         }
-        self.journal.close().await;
         self.env.stop().await;
     }
 

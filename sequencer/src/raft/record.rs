@@ -171,3 +171,96 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::command::{Kind as CommandKind, SealLane};
+
+    fn hex(record: &Record) -> String {
+        record
+            .encode_to_vec()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Old bytes are read for ever.
+    #[test]
+    fn records_are_encoded_as_in_version_1() {
+        let id = LogId::new(
+            LeaderId {
+                term: 3,
+                node_id: 1,
+            },
+            9,
+        );
+        let vote = Vote {
+            leader_id: LeaderId {
+                term: 3,
+                node_id: 1,
+            },
+            committed: true,
+        };
+        let command = CommandKind::SealLane(SealLane { lane: 5 }).into();
+        let entry = |payload| {
+            let entry = Entry {
+                log_id: id,
+                payload,
+            };
+            Record::from(Kind::Entry(
+                EntryRecord::of(&entry).expect("it has an encoding"),
+            ))
+        };
+        let cases = [
+            (entry(EntryPayload::Blank), "0a0a0a060803100118091001"),
+            (
+                entry(EntryPayload::Normal(command)),
+                "0a0e0a060803100118091a0432020805",
+            ),
+            (
+                Kind::Vote(VoteRecord::from(&vote)).into(),
+                "1206080310011801",
+            ),
+            (
+                Kind::TruncatedAfter(Place::from(&id)).into(),
+                "1a06080310011809",
+            ),
+            (
+                Kind::PurgedThrough(Place::from(&id)).into(),
+                "2206080310011809",
+            ),
+        ];
+        for (record, bytes) in cases {
+            assert_eq!(hex(&record), bytes, "{record:?}");
+            assert_eq!(
+                Record::decode(record.encode_to_vec().as_slice()).as_ref(),
+                Ok(&record)
+            );
+        }
+        assert_eq!(Vote::from(VoteRecord::from(&vote)), vote);
+        assert_eq!(LogId::from(Place::from(&id)), id);
+    }
+
+    #[test]
+    fn entries_come_back_as_they_were() {
+        let id = LogId::new(
+            LeaderId {
+                term: 3,
+                node_id: 1,
+            },
+            9,
+        );
+        let voters = std::collections::BTreeMap::from([(1, openraft::BasicNode::new("a:1"))]);
+        let membership =
+            openraft::Membership::new(vec![[1].into()], voters).expect("the voter is known");
+        for payload in [EntryPayload::Blank, EntryPayload::Membership(membership)] {
+            let entry = Entry {
+                log_id: id,
+                payload,
+            };
+            let record = EntryRecord::of(&entry).expect("it has an encoding");
+            assert_eq!(record.into_entry().expect("it was one"), entry);
+        }
+    }
+}
