@@ -188,7 +188,7 @@ proptest! {
         story.sync();
         prop_assert_eq!(story.check(), Ok(()));
         prop_assert_eq!(story.lane.agreed_idx(), story.histories[0][15].end_idx());
-        prop_assert_eq!(story.lane.waits_for_cut(), None);
+        prop_assert_eq!(story.lane.waits_for_cut(0), None);
     }
 
     /// LOG-R2: over any window, the frames' and the skips' counts of all stripes sum to its width.

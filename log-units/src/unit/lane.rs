@@ -407,9 +407,10 @@ impl Lane {
         self.sealed = Some(final_length);
     }
 
-    /// The cut that waits longest to be durably held and agreed here.
-    pub(crate) fn waits_for_cut(&self) -> Option<u64> {
-        self.points.front().map(|point| point.cut_seq)
+    /// The oldest cut, of those from `cut_seq` on, that is not durably held and agreed here.
+    pub(crate) fn waits_for_cut(&self, cut_seq: u64) -> Option<u64> {
+        let waiting = self.points.iter().map(|point| point.cut_seq);
+        waiting.into_iter().find(|seq| *seq >= cut_seq)
     }
 
     /// What is damaged, and what was missing at the last Base and still is.
@@ -423,23 +424,21 @@ impl Lane {
     }
 
     /// Frame ends that may be told to the sequencer: durable, below the first damage, above what
-    /// was told, and at most `max` above the cut.
+    /// was told; of those that are cut already only the last, which says that this unit does not
+    /// lag, and at most `max` others.
     pub(crate) fn ends_to_report(&self, max: usize) -> Vec<(u64, u128)> {
         let damage = self.bad.first().map(|bad| bad.start).filter(|_| self.lossy);
         let through = self.durable_idx.min(damage.unwrap_or(u64::MAX));
-        let above_cut = self
-            .frames
-            .partition_point(|held| held.end_idx <= self.cut_idx);
-        let told = self
-            .frames
-            .partition_point(|held| held.end_idx <= self.reported_idx);
-        let ends = self
-            .frames
-            .iter()
-            .take(above_cut + max)
-            .skip(told.max(above_cut));
-        let durable = ends.take_while(|held| held.end_idx <= through);
-        durable
+        let above = |idx: u64| self.frames.partition_point(|held| held.end_idx <= idx);
+        let (told, cut, durable) = (
+            above(self.reported_idx),
+            above(self.cut_idx),
+            above(through),
+        );
+        let end = durable.min(cut.saturating_add(max));
+        let begin = told.max(cut.min(end.saturating_sub(1)));
+        let ends = self.frames.get(begin..end).unwrap_or_default();
+        ends.iter()
             .map(|held| (held.end_idx, held.chain_after()))
             .collect()
     }

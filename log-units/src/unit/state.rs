@@ -45,6 +45,8 @@ pub(crate) struct Unit {
     pub(super) last_synced: Option<v1::Stamp>,
     /// Stamps above this were lost; ends with the next Base.
     pub(super) stamps_lost_above: Option<u64>,
+    /// The oldest cut that the sequencer held at the last Base.
+    cuts_held_from: u64,
     /// Lanes with a cut that is not yet durably held and agreed.
     waiting: BTreeSet<u64>,
     /// Lanes with something new to tell the sequencer.
@@ -117,7 +119,7 @@ impl Unit {
     }
 
     pub(super) fn note_waiting(&mut self, id: u64) {
-        match self.lanes.get(&id).and_then(Lane::waits_for_cut) {
+        match self.lanes.get(&id).and_then(|lane| lane.waits_for_cut(0)) {
             Some(_) => self.waiting.insert(id),
             None => self.waiting.remove(&id),
         };
@@ -144,7 +146,8 @@ impl Unit {
         }
     }
 
-    /// Every cut up to it that touches this unit is stamped durably, and held (LOG-U6).
+    /// Every cut up to it that touches this unit is stamped durably, and held (LOG-U6). Cuts that the
+    /// sequencer has forgotten no longer matter: what is damaged of them must not hold back others.
     pub(crate) fn stamped_through(&self) -> u64 {
         let synced = self
             .unsynced
@@ -153,7 +156,7 @@ impl Unit {
         let waits = self
             .waiting
             .iter()
-            .filter_map(|lane| self.lanes.get(lane)?.waits_for_cut());
+            .filter_map(|lane| self.lanes.get(lane)?.waits_for_cut(self.cuts_held_from));
         let held = waits.min().map_or(u64::MAX, |seq| seq - 1);
         synced
             .min(held)
@@ -331,6 +334,8 @@ impl Unit {
             self.after_check(state.lane, agrees);
         }
         self.based = true;
+        let oldest = base.cuts.first().map(|cut| cut.cut_seq);
+        self.cuts_held_from = oldest.unwrap_or(base.cut_seq + 1);
         self.stamps_lost_above = None;
         Ok(())
     }
