@@ -25,7 +25,7 @@ fn one_seed_is_one_run() {
 
 /// What was folded in the end.
 async fn storm(world: SimWorld) -> v1::MaterializerStatusAnswer {
-    let mut cluster = Cluster::new(&world);
+    let mut cluster = Cluster::on(&world, log_with_delays(&world));
     let roles = Roles::default();
     let views: [Arc<dyn View>; 2] = [Arc::new(MemoryView::new()), Arc::new(MemoryView::new())];
     for id in [1, 2] {
@@ -52,6 +52,20 @@ async fn storm(world: SimWorld) -> v1::MaterializerStatusAnswer {
         assert_eq!(size, APPENDS, "seed {}: client {n}", world.seed());
     }
     role.status().await.unwrap()
+}
+
+/// So that a crash finds records that are appended and not cut.
+fn log_with_delays(world: &SimWorld) -> Arc<MemoryLog> {
+    let env = world.node("log");
+    let log = MemoryLog::stepped(env.clone());
+    let (cuts, pace, world) = (log.clone(), env.clone(), world.clone());
+    env.spawn("cut", async move {
+        loop {
+            pace.sleep(Duration::from_millis(world.below(20))).await;
+            cuts.cut();
+        }
+    });
+    log
 }
 
 async fn crash_and_restart(
@@ -132,6 +146,10 @@ async fn send_once(
     let request = retry(&stream.mutation(3, seq, op), attempt);
     let doubles = 1 + world.below(2) as usize;
     let ids = stream.send(vec![request; doubles]).await;
+    if world.below(4) == 0 {
+        env.sleep(Duration::from_millis(world.below(40))).await;
+        return Err(Refusal::new(Code::TimedOut, "answer", "lost on its way"));
+    }
     match stream.answer(ids[0]).await.body {
         Some(Body::Done(_)) => Ok(()),
         Some(Body::Refusal(refusal)) => Err(refusal.into()),
