@@ -51,7 +51,7 @@ impl Window {
         self.0.add_permits(bytes);
     }
 
-    /// Nobody waits for room any more.
+    /// Nobody waits for room any more: the lane has ended, and says why when it is pushed to.
     pub(crate) fn close(&self) {
         self.0.close();
     }
@@ -99,7 +99,9 @@ impl Appender {
     pub async fn append(&self, draft: Draft) -> Result<Ticket, Refusal> {
         check(&draft)?;
         let room = self.window.0.acquire_many(cost(&draft.record) as u32).await;
-        let room = room.map_err(|_| self.closed())?;
+        let Ok(room) = room else {
+            return self.writer.push(draft);
+        };
         let ticket = self.writer.push(draft)?;
         room.forget();
         Ok(ticket)
@@ -109,8 +111,9 @@ impl Appender {
     pub fn try_append(&self, draft: Draft) -> Result<Result<Ticket, Draft>, Refusal> {
         check(&draft)?;
         let Ok(room) = self.window.0.try_acquire_many(cost(&draft.record) as u32) else {
-            return if self.window.0.is_closed() {
-                Err(self.closed())
+            let ended = self.window.0.is_closed();
+            return if ended {
+                self.writer.push(draft).map(Ok)
             } else {
                 Ok(Err(draft))
             };
@@ -130,14 +133,6 @@ impl Appender {
 
     pub fn room(&self) -> Room {
         self.writer.room()
-    }
-
-    fn closed(&self) -> Refusal {
-        Refusal::new(
-            Code::State,
-            format!("lane {}", self.lane()),
-            "the lane takes no more records",
-        )
     }
 }
 

@@ -208,6 +208,19 @@ async fn cuts_that_nobody_remembers_are_found_by_the_units_stamps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_of_cuts_that_falls_silent_is_opened_anew() {
+    let mut world = World::new(3, 2).await;
+    let other = world.other_process();
+    let mut follower = other.follow(1, ALL).await.unwrap();
+    world.append(10).await;
+    read(&mut follower, 10).await.unwrap();
+    world.cluster.silence_subscriptions();
+    world.append(10).await;
+    assert_eq!(other.end(true).await.unwrap().next_lsn, 21);
+    read(&mut follower, 20).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_disk_takes_privileged_frames_and_resumes_by_itself() {
     let mut world = World::new(1, 1).await;
     world.append(1).await;

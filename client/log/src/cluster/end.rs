@@ -55,6 +55,10 @@ pub(super) async fn run(ends: Arc<Ends>, hub: Arc<Hub>) {
         let call = |sequencer: Arc<dyn dfs_rpc::roles::Sequencer>| async move {
             sequencer.end(request).await
         };
-        answer.set(retry::ask(&hub, "end of the log", call).await);
+        let end = retry::ask(&hub, "end of the log", call).await;
+        if let Ok(end) = &end {
+            hub.note_end(end.next_lsn);
+        }
+        answer.set(end);
     }
 }

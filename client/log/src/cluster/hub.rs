@@ -1,6 +1,7 @@
 //! What this process knows of the order: one subscription, shared by its lanes and followers.
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_rpc::roles::Connector;
@@ -18,6 +19,11 @@ use crate::follower::Follower;
 use crate::machine::Settled;
 use crate::outcome::Outcome;
 use crate::shared_log::{Event, Follow, Lsn};
+
+/// A stream that says nothing for so long, while cuts must have been made, is opened anew.
+const SILENCE_TIME: Duration = Duration::from_secs(2);
+/// Addresses are asked for at most so often: a new subscription costs everybody some latency.
+const REFRESH_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct Hub {
     pub(super) env: Env,
@@ -38,6 +44,8 @@ struct State {
     /// Lanes of this process that may still be cut.
     own: BTreeMap<u64, Arc<Lane>>,
     followers: Vec<Weak<CutQueue>>,
+    /// The end, as somebody was answered.
+    end: Lsn,
 }
 
 /// The end, as heard.
@@ -74,6 +82,20 @@ impl Hub {
 
     pub(super) fn known(&self) -> Option<Known> {
         self.state.lock().known
+    }
+
+    /// Somebody was told of this end.
+    pub(super) fn note_end(&self, next_lsn: Lsn) {
+        let mut state = self.state.lock();
+        state.end = state.end.max(next_lsn);
+    }
+
+    /// What is known, if there must be more: an end beyond it, or records on their way.
+    fn expects_more(&self) -> Option<Known> {
+        let state = self.state.lock();
+        let known = state.known.unwrap_or_default();
+        let uncut = |lane: &Arc<Lane>| lane.has_uncut();
+        (state.end > known.next_lsn || state.own.values().any(uncut)).then_some(known)
     }
 
     /// Asks for a new Base, with new addresses.
@@ -345,9 +367,10 @@ pub(super) async fn run(hub: Arc<Hub>) {
     let mut failures = 0;
     loop {
         let before = hub.known();
-        if let Err(refusal) = listen(&hub).await {
-            tracing::debug!(%refusal, "the stream of cuts broke");
-        }
+        let Err(refusal) = listen(&hub).await else {
+            continue;
+        };
+        tracing::debug!(%refusal, "the stream of cuts broke");
         failures = if hub.known() == before {
             failures + 1
         } else {
@@ -357,20 +380,52 @@ pub(super) async fn run(hub: Arc<Hub>) {
     }
 }
 
+/// Hears events until the stream breaks, or until there is a reason to ask for a new Base.
 async fn listen(hub: &Arc<Hub>) -> Result<(), Refusal> {
     let request = v1::SubscribeRequest {
         node: Some(hub.node),
     };
     let subscribed = async { hub.connector.sequencer().await?.subscribe(request).await };
     let mut events = retry::attempt(hub, "stream of cuts", subscribed).await?;
+    let begun = hub.env.now();
+    let mut silence = Silence::default();
     loop {
-        tokio::select! {
-            biased;
-            event = events.next() => match event {
-                Some(event) => hub.hear(event?).await?,
-                None => return Ok(()),
-            },
-            () = hub.refresh.notified() => return Ok(()),
+        let sleep = hub.env.sleep(SILENCE_TIME);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                biased;
+                event = events.next() => match event {
+                    Some(event) => hub.hear(event?).await?,
+                    None => return Err(Refusal::new(Code::Unavailable, "stream of cuts", "it ended")),
+                },
+                () = hub.refresh.notified() => {
+                    if hub.env.now() - begun >= REFRESH_EVERY {
+                        return Ok(());
+                    }
+                }
+                () = &mut sleep => break,
+            }
         }
+        if silence.is_suspect(hub) {
+            return Ok(());
+        }
+    }
+}
+
+/// Tells a stream that has fallen silent from a log that has nothing to say.
+#[derive(Default)]
+struct Silence {
+    /// What was known when something was expected, if it was.
+    expected_at: Option<Known>,
+}
+
+impl Silence {
+    /// True when something has been expected for a whole `SILENCE_TIME`, and nothing was heard.
+    fn is_suspect(&mut self, hub: &Hub) -> bool {
+        let now = hub.expects_more();
+        let suspect = now.is_some() && now == self.expected_at;
+        self.expected_at = now;
+        suspect
     }
 }

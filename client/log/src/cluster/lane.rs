@@ -96,6 +96,10 @@ impl Lane {
         self.with(|machine| machine.cut_idx())
     }
 
+    pub(super) fn has_uncut(&self) -> bool {
+        self.with(|machine| machine.in_flight().records > 0)
+    }
+
     pub(super) fn lagging(&self) -> Vec<v1::UnitLag> {
         self.with(|machine| {
             let lag = |(unit_id, durable_idx, cut_idx)| v1::UnitLag {

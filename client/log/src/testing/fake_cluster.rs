@@ -53,6 +53,9 @@ pub(super) struct State {
     pub(super) records: u64,
     log_time_us: u64,
     pub(super) sequencer_down: bool,
+    /// Subscriptions before this many hear nothing more.
+    pub(super) silent_below: u64,
+    pub(super) subscriptions: u64,
     /// Streams of another epoch end.
     pub(super) sequencer_epoch: u64,
     holds_cuts: bool,
@@ -107,6 +110,8 @@ impl FakeCluster {
             records: 0,
             log_time_us: 0,
             sequencer_down: false,
+            silent_below: 0,
+            subscriptions: 0,
             sequencer_epoch: 0,
             holds_cuts: false,
             lies_about_chains: false,
@@ -150,6 +155,11 @@ impl FakeCluster {
             state.sequencer_down = down;
             state.sequencer_epoch += 1;
         });
+    }
+
+    /// The subscriptions of now stay open and hear nothing more.
+    pub fn silence_subscriptions(&self) {
+        self.change(|state| state.silent_below = state.subscriptions);
     }
 
     /// Base no longer tells the cuts made so far.

@@ -46,12 +46,14 @@ impl Sequencer for FakeSequencer {
 
     async fn subscribe(&self, _: v1::SubscribeRequest) -> Result<Answers<v1::LogEvent>, Refusal> {
         let (cluster, versions) = (self.0.clone(), self.0.changes.subscribe());
-        let (base, at, epoch) = {
-            let state = cluster.state.lock();
+        let (base, at, epoch, itself) = {
+            let mut state = cluster.state.lock();
             if state.sequencer_down {
                 return Err(away("sequencer"));
             }
-            (state.base(), state.events.len(), state.sequencer_epoch)
+            state.subscriptions += 1;
+            let (itself, epoch) = (state.subscriptions - 1, state.sequencer_epoch);
+            (state.base(), state.events.len(), epoch, itself)
         };
         let base = v1::LogEvent {
             event: Some(Event::Base(base)),
@@ -65,7 +67,8 @@ impl Sequencer for FakeSequencer {
                         if state.sequencer_epoch != epoch {
                             return None;
                         }
-                        if let Some(event) = state.events.get(at).cloned() {
+                        let silent = itself < state.silent_below;
+                        if let Some(event) = state.events.get(at).filter(|_| !silent).cloned() {
                             at += 1;
                             drop(state);
                             return Some((Ok(event), (at, versions)));
