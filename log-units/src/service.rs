@@ -61,6 +61,11 @@ impl UnitRole {
             "log",
             Owner::new(env.clone(), ledger.clone(), opened.writer).run(orders),
         );
+        let failed = ledger.clone();
+        env.spawn("failure", async move {
+            failed.failure.wait().await;
+            failed.stop(); // whoever waits for cuts or credits is let go
+        });
         let conversation = Conversation {
             env: env.clone(),
             ledger: ledger.clone(),

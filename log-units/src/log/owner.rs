@@ -192,7 +192,9 @@ impl Owner {
             }
             fill_credit(&mut credit, &state);
         }
-        self.boards.insert(lane, Arc::downgrade(&board));
+        if !credit.unknown_lane {
+            self.boards.insert(lane, Arc::downgrade(&board));
+        }
         board.post(credit);
         if let Some(refusal) = refused {
             tracing::error!(lane, why = %refusal, "append frames");

@@ -3,7 +3,9 @@
 use std::mem::offset_of;
 
 use crate::extents::layout as extents;
+use crate::extents::layout::Placed;
 use crate::log::entries as log;
+use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
@@ -140,4 +142,94 @@ fn numbers_are_as_written() {
     ] {
         assert!(FORMAT.contains(&number), "FORMAT.md does not say: {number}");
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn stamp() -> Stamp {
+    let run = StampedRun {
+        lane: 3,
+        from_idx: 5,
+        to_idx: 9,
+        first_lsn: 70,
+        chain: 0x0102_0304 << 96,
+    };
+    Stamp {
+        cut_seq: 11,
+        raft_index: 12,
+        log_time_us: 13,
+        known_from_lsn: 60,
+        next_lsn: 74,
+        previous_cut_seq: 8,
+        runs: vec![run],
+    }
+}
+
+/// Bytes that were written once are read for ever: these files never change.
+#[test]
+fn old_bytes_are_read() {
+    let lane = LaneNote {
+        lane: 3,
+        stripe: 1,
+        first_chain: 7 << 64,
+        node_id: 5,
+        incarnation: 6,
+    };
+    let placed = Placed {
+        file_nonce: 77,
+        offset: 4096,
+        session: 5,
+        counter: 9,
+        group: 2,
+        length: 70_000,
+    };
+    let notes = [
+        (
+            Note::Stamp(stamp()),
+            include_str!("../../tests/golden/v1/stamp.hex"),
+        ),
+        (
+            Note::Lane(lane),
+            include_str!("../../tests/golden/v1/lane.hex"),
+        ),
+    ];
+    for (note, golden) in notes {
+        let (kind, bytes) = log::encode_note(&note);
+        assert_eq!(hex(&bytes), golden.trim());
+        let decoded = log::decode(kind, bytes).expect("an entry");
+        assert!(matches!(decoded, log::Entry::Note(found) if found == note));
+    }
+    let header = extents::encode_file_header(77, 3);
+    let begin = extents::encode_begin(&placed, extents::KIND_EXTENT, 4096);
+    let tail = extents::encode_tail(&placed, &[1, 2], 3);
+    let mark = extents::encode_mark(77, 81_920);
+    for (bytes, golden) in [
+        (
+            &header[..24],
+            include_str!("../../tests/golden/v1/extent_file.hex"),
+        ),
+        (
+            &begin[..],
+            include_str!("../../tests/golden/v1/extent_begin.hex"),
+        ),
+        (
+            &tail[..],
+            include_str!("../../tests/golden/v1/extent_tail.hex"),
+        ),
+        (
+            &mark[..],
+            include_str!("../../tests/golden/v1/extent_mark.hex"),
+        ),
+    ] {
+        assert_eq!(hex(bytes), golden.trim());
+    }
+    assert_eq!(extents::decode_file_header(&header, 3), Some(77));
+    assert_eq!(
+        extents::decode_begin(&begin, 77, 4096).map(|begin| begin.placed()),
+        Some(placed)
+    );
+    assert_eq!(extents::decode_tail(&tail, &placed), Some((vec![1, 2], 3)));
+    assert_eq!(extents::decode_mark(&mark, 77), Some(81_920));
 }
