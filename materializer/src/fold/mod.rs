@@ -161,13 +161,8 @@ impl Folder {
         record: Option<&v1::Record>,
         folded: &mut Folded,
     ) -> Result<(), ViewError> {
-        let mut stage = Stage {
-            layer: &mut self.layer,
-            under: &self.base,
-            lsn,
-            log_time_us,
-            digest: &mut self.stamp.digest,
-        };
+        let digest = &mut self.stamp.digest;
+        let mut stage = Stage::new(&mut self.layer, &self.base, lsn, log_time_us, digest);
         if let Some(record) = record {
             report(&stage, record, folded)?;
             kinds::apply(&mut stage, record)?;

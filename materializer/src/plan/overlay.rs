@@ -29,16 +29,12 @@ impl Overlay {
     ) -> Result<(), ViewError> {
         debug_assert!(self.newest() < Some(ticket), "tickets rise");
         let mut written = Layer::default();
-        let mut stage = Stage {
-            layer: &mut written,
-            under: &Layered {
-                over: &self.rows,
-                under: folded,
-            },
-            lsn: PROVISIONAL_LSN,
-            log_time_us: 0,
-            digest: &mut 0,
+        let under = Layered {
+            over: &self.rows,
+            under: folded,
         };
+        let mut no_digest = 0;
+        let mut stage = Stage::new(&mut written, &under, PROVISIONAL_LSN, 0, &mut no_digest);
         kinds::apply(&mut stage, &planned.record)?;
         let foreign = planned.foreign;
         #[cfg(test)]

@@ -229,13 +229,13 @@ fn nothing_happens_below_a_detached_directory() {
     let mut alone = Alone::new();
     let made = alone.act(make("a/b/c")).unwrap();
     let base_inode = alone.stat("a/b").unwrap().inode;
-    let below = Some(v1::Path {
+    let below = v1::Path {
         base_inode,
         path: b"c/f"[..].to_vec().into(),
         tree: 0,
-    });
+    };
     let mut request = v1::Commit {
-        path: below.clone(),
+        path: Some(below.clone()),
         mode: 2,
         ..v1::Commit::default()
     };
@@ -253,7 +253,7 @@ fn nothing_happens_below_a_detached_directory() {
     );
     let directory = v1::Path {
         path: b"c"[..].to_vec().into(),
-        ..below.unwrap()
+        ..below
     };
     let stat = |lsn| read::stat(At::lsn(alone.snapshot(), lsn).unwrap(), &directory, false);
     assert!(stat(made).is_ok() && stat(removed - 1).is_ok());

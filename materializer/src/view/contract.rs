@@ -160,7 +160,10 @@ fn a_stamp_is_what_it_always_was() {
     assert_eq!(Stamp::decode(&encoded[..32]), None);
 }
 
-fn writes() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
+/// Keys, and what is written there.
+type Writes = Vec<(u8, Option<u8>)>;
+
+fn writes() -> impl Strategy<Value = Writes> {
     vec(
         (0u8..12, prop_oneof![Just(None), any::<u8>().prop_map(Some)]),
         0..20,
@@ -174,7 +177,7 @@ fn a_layer_reads_as_if_it_were_written() {
         failure_persistence: None,
         ..Config::default()
     });
-    let judged = |(under, over): (Vec<(u8, Option<u8>)>, Vec<(u8, Option<u8>)>)| {
+    let judged = |(under, over): (Writes, Writes)| {
         let space = Keyspace::Head;
         let fill = |writes: &[(u8, Option<u8>)]| {
             let mut layer = Layer::default();

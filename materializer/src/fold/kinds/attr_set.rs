@@ -29,6 +29,10 @@ pub(crate) fn apply(stage: &mut Stage<'_>, set: &v1::AttrSet) -> Result<(), View
 
 /// Set by hand, a directory's mtime may also go back.
 fn set_directory_time(stage: &mut Stage<'_>, own: &[u8], mtime_ns: i64) -> Result<(), ViewError> {
+    if stage.is_overlay() {
+        stage.mark(own);
+        return Ok(());
+    }
     let Some(row) = stage.row::<DirectoryValue>(Versioned::Namespace, own)? else {
         return Ok(());
     };

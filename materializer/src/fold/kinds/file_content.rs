@@ -4,7 +4,7 @@ use crate::state::content::{self, EXTENTS_PER_ROW};
 use crate::state::rows::{self, Versioned};
 use crate::state::values::{ChunkValue, EntryValue, HoldValue};
 use crate::state::{keys, scan_at};
-use crate::view::{Keyspace, Read, ViewError};
+use crate::view::{Keyspace, ViewError};
 use dfs_wire::v1;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,10 +145,6 @@ fn release(stage: &mut Stage<'_>, key: &[u8]) -> Result<(), ViewError> {
     stage.put(Keyspace::Blocks, key, Some(&released))
 }
 
-fn of(stage: &Stage<'_>, key: &[u8]) -> Result<Option<HoldValue>, ViewError> {
-    stage
-        .read()
-        .get(Keyspace::Blocks, key)?
-        .map(rows::value_of)
-        .transpose()
+fn of(stage: &mut Stage<'_>, key: &[u8]) -> Result<Option<HoldValue>, ViewError> {
+    stage.value(Keyspace::Blocks, key)
 }

@@ -8,6 +8,10 @@ use dfs_wire::v1;
 
 pub(crate) fn apply(stage: &mut Stage<'_>, touched: &v1::ParentTouched) -> Result<(), ViewError> {
     let key = keys::own(touched.tree, touched.inode);
+    if stage.is_overlay() {
+        stage.mark(&key);
+        return Ok(());
+    }
     let Some(row) = stage.row::<DirectoryValue>(Versioned::Namespace, &key)? else {
         return Ok(());
     };

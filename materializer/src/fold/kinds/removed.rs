@@ -24,6 +24,10 @@ pub(crate) fn apply(stage: &mut Stage<'_>, removed: &v1::Removed) -> Result<(), 
 fn end_directory(stage: &mut Stage<'_>, tree: u64, inode: u64) -> Result<(), ViewError> {
     let own_key = keys::own(tree, inode);
     let place_key = keys::control(letter::PLACE, &[tree, inode]);
+    if stage.is_overlay() {
+        stage.mark(&own_key);
+        return stage.put_row::<PlaceValue>(Versioned::Skeleton, &place_key, None);
+    }
     let own = stage.row::<DirectoryValue>(Versioned::Namespace, &own_key)?;
     if own.is_none_or(|own| own.value.children == 0) {
         stage.put_row::<DirectoryValue>(Versioned::Namespace, &own_key, None)?;
