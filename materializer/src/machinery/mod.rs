@@ -2,6 +2,7 @@
 //!
 //! - `role.rs`: [`MaterializerRole`], started from [`MaterializerConfig`]; `open.rs`: its store
 //! - `shard.rs`: the one loop that folds, answers what was folded, and calls `planning.rs`; `ops.rs`: what it works on
+//! - `refusals.rs`: how a refusal becomes true
 //! - `terms.rs`: who owns the shard; `upkeep.rs`: sessions, replicas, groups and ticks of the primary
 //! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
 //! - `digests.rs`: replicas compare what they folded
@@ -19,6 +20,7 @@ mod planning;
 mod published;
 mod reads;
 mod refold;
+mod refusals;
 mod role;
 mod sessions;
 mod shard;

@@ -229,6 +229,7 @@ impl Hub {
             answer.log_time_us = newest.stamp.log_time_us;
             answer.digest = newest.stamp.digest;
             answer.sessions = state::sessions(&*newest).map_err(view_failed)?.len() as u64;
+            answer.entries = state::entries(&*newest).map_err(view_failed)?;
             answer.groups = state::groups(&*newest).map_err(view_failed)?;
         }
         Ok(answer)

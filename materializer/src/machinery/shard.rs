@@ -55,7 +55,7 @@ pub(crate) struct Shard {
     pub(crate) held: bool,
     /// FOLD-P1: by the plan whose fold is waited for.
     pub(crate) blocked: BTreeMap<Ticket, Vec<OpId>>,
-    pub(crate) refusals: super::planning::Refusals,
+    pub(crate) refusals: super::refusals::Refusals,
     pub(crate) sessions: Sessions,
     pub(crate) last_ticket: u64,
     pub(crate) folded_ticket: u64,
@@ -161,7 +161,7 @@ impl Shard {
             queue: VecDeque::new(),
             held: false,
             blocked: BTreeMap::new(),
-            refusals: super::planning::Refusals::default(),
+            refusals: super::refusals::Refusals::default(),
             sessions: Sessions::default(),
             last_ticket: 0,
             folded_ticket: 0,
