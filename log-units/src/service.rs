@@ -52,8 +52,7 @@ impl UnitRole {
         let (opened, state) = open_log(&env, &config)
             .await
             .map_err(|e| Refusal::new(Code::State, what.clone(), e.to_string()))?;
-        let (disk, file_bytes) = (config.extents.clone(), config.extent_file_bytes);
-        let extents = Extents::open(&env, disk, file_bytes, failure.clone()).await;
+        let extents = Extents::open(&env, &config, failure.clone()).await;
         let extents = extents.map_err(|e| Refusal::new(Code::State, what, e.to_string()))?;
         let ledger = Arc::new(Ledger::new(config, state, opened.reader, failure));
         let (queue, orders) = mpsc::channel(QUEUE_MAX);

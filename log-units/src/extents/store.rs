@@ -16,6 +16,7 @@ use std::io;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::config::UnitConfig;
 use crate::extents::index::{Begun, Entry, Id, Index, id_of, name};
 use crate::extents::layout::{BEGIN_BYTES, KIND_EXTENT, Placed, encode_begin, encode_tail};
 use crate::extents::open::{Found, open_files};
@@ -45,14 +46,12 @@ impl Extents {
     /// Finds what the disk holds and starts the owner of it.
     pub(crate) async fn open(
         env: &Env,
-        disk: Arc<dyn dfs_env::Disk>,
-        file_bytes_max: u64,
+        config: &UnitConfig,
         failure: Failure,
     ) -> io::Result<Extents> {
         let index = Index::default();
-        let found = open_files(&*disk, &index).await?;
-        let (indexed, fails) = (index.clone(), failure.clone());
-        let owner = Owner::new(env.clone(), disk, file_bytes_max, found, indexed, fails);
+        let found = open_files(&*config.extents, &index).await?;
+        let owner = Owner::new(env.clone(), config, found, index.clone(), failure.clone());
         let (files, syncs) = (owner.all_files(), owner.syncs.clone());
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         env.spawn("extents", owner.run(ordered));
