@@ -13,6 +13,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CREATES: u64 = 400_000;
 const IN_FLIGHT: u64 = 64;
 const DIRECTORIES: u64 = 100;

@@ -9,7 +9,11 @@ use dfs_wire::v1;
 
 pub(crate) fn apply(stage: &mut Stage<'_>, made: &v1::Made) -> Result<(), ViewError> {
     let key = keys::entry(made.tree, made.parent, &made.name);
-    let replaced = stage.row::<EntryValue>(Versioned::Namespace, &key)?;
+    // A planner makes only where it saw nothing, so its overlay need not look again.
+    let replaced = match stage.is_overlay() {
+        true => None,
+        false => stage.row::<EntryValue>(Versioned::Namespace, &key)?,
+    };
     if let Some(old) = &replaced {
         file_content::drop_all(stage, made.tree, &old.value)?;
     }
