@@ -149,6 +149,27 @@ fn keyspaces_that_disagree_are_noticed_at_open() {
     assert!(matches!(&opened, Err(error @ ViewError::Format(_)) if error.wants_refold()));
 }
 
+/// A store that lost a file is rebuilt; one whose directory cannot be made is no reason to delete anything.
+#[test]
+fn a_broken_store_is_told_from_a_broken_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let view = LsmView::open(directory.path()).unwrap();
+    view.commit(Layer::default(), stamp(9)).unwrap();
+    drop(view);
+    let keyspaces = std::fs::read_dir(directory.path().join("keyspaces")).unwrap();
+    let one = keyspaces.map(|entry| entry.unwrap().path()).max().unwrap();
+    std::fs::remove_dir_all(one).unwrap();
+    let opened = LsmView::open(directory.path()).map(drop);
+    assert!(
+        matches!(&opened, Err(error) if error.wants_refold()),
+        "{opened:?}"
+    );
+    let file = directory.path().join("file");
+    std::fs::write(&file, b"x").unwrap();
+    let opened = LsmView::open(&file.join("below")).map(drop);
+    assert!(matches!(&opened, Err(ViewError::Failed(_))), "{opened:?}");
+}
+
 #[test]
 fn a_stamp_is_what_it_always_was() {
     let encoded = stamp(3).encode();

@@ -3,6 +3,8 @@ use super::{Keyspace, Layer, Read, STAMP_KEY, Scan, Snapshot, Stamp, View, ViewE
 use bytes::Bytes;
 use fjall::{Database, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,12 @@ use std::sync::Arc;
 const WORKER_THREADS: usize = 2;
 /// Of blocks read from disk: what a small machine can spare beside the memtables.
 const CACHE_BYTES: u64 = 64 << 20;
+/// How a store looks that lacks a file, or a part of one.
+const LOST_PARTS: [io::ErrorKind; 3] = [
+    io::ErrorKind::NotFound,
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::InvalidData,
+];
 /// Per keyspace: five of them, two generations each, stay under 200 MiB.
 const MEMTABLE_BYTES: u64 = 16 << 20;
 
@@ -60,12 +68,20 @@ impl LsmView {
     }
 }
 
-/// A store that does not open for another reason than the disk itself is rebuilt.
+/// A store that does not open is rebuilt, unless it is the disk itself that does not serve.
 fn unreadable(error: fjall::Error) -> ViewError {
-    match error {
-        fjall::Error::Io(_) | fjall::Error::Poisoned | fjall::Error::Locked => failed(error),
-        other => ViewError::Format(other.to_string()),
+    if matches!(error, fjall::Error::Poisoned | fjall::Error::Locked) {
+        return failed(error);
     }
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(at) = cause {
+        let kind = at.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind.is_some_and(|kind| !LOST_PARTS.contains(&kind)) {
+            return failed(error);
+        }
+        cause = at.source();
+    }
+    ViewError::Format(error.to_string())
 }
 
 fn failed(error: fjall::Error) -> ViewError {
