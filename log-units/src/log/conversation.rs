@@ -16,6 +16,9 @@ use crate::log::owner::Order;
 /// A new conversation follows a broken one after so long, doubled each time up to the second
 /// number: a failover of the sequencer takes some hundred ms.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// A conversation in which a cut is expected and nothing is heard for so long is opened anew: the
+/// connection may be dead. Doubled each time up to the second number: there may be nothing to cut.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(300));
 /// Orders given to the owner at once.
 const ORDERS_MAX: usize = 64;
 
@@ -24,6 +27,14 @@ pub(crate) struct Conversation {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) queue: mpsc::Sender<Order>,
     pub(crate) connector: Arc<dyn Connector>,
+}
+
+/// What came in one conversation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    Base,
+    More,
 }
 
 impl Conversation {
@@ -38,19 +49,19 @@ impl Conversation {
     }
 
     async fn talk_for_ever(&self) {
-        let mut wait = BACKOFF.0;
+        let (mut wait, mut patience) = (BACKOFF.0, SILENCE.0);
         for number in 1.. {
-            let mut based = false;
-            let why = match self.talk(number, &mut based).await {
+            let mut heard = Heard::Nothing;
+            let why = match self.talk(number, patience, &mut heard).await {
                 Ok(()) => "the sequencer ended it".to_string(),
                 Err(refusal) => format!("{refusal:?}"),
             };
             let unit_id = self.ledger.config.unit_id;
             tracing::info!(unit_id, why, "talk with the sequencer");
-            wait = if based {
-                BACKOFF.0
-            } else {
-                (2 * wait).min(BACKOFF.1)
+            (wait, patience) = match heard {
+                Heard::Nothing => ((2 * wait).min(BACKOFF.1), patience),
+                Heard::Base => (BACKOFF.0, (2 * patience).min(SILENCE.1)),
+                Heard::More => (BACKOFF.0, SILENCE.0),
             };
             let chance = self.env.random_u64() % (wait.as_micros() as u64 / 2 + 1);
             self.env
@@ -59,28 +70,54 @@ impl Conversation {
         }
     }
 
-    async fn talk(&self, number: u64, based: &mut bool) -> Result<(), Refusal> {
-        let sequencer = self.connector.sequencer().await?;
+    async fn talk(
+        &self,
+        number: u64,
+        patience: Duration,
+        heard: &mut Heard,
+    ) -> Result<(), Refusal> {
         // Ends the reports with this conversation, whoever still holds them.
         let (_talking, ended) = oneshot::channel::<()>();
-        let reports = self.reports(number, ended);
-        let mut orders = sequencer.unit(reports).await?.ready_chunks(ORDERS_MAX);
-        while let Some(chunk) = orders.next().await {
-            let orders: Vec<v1::UnitOrder> = chunk.into_iter().collect::<Result<_, _>>()?;
-            if !*based && !orders.first().is_some_and(is_base) {
-                let why = "it did not begin with Base";
-                return Err(Refusal::new(Code::Mismatch, "the sequencer's orders", why));
+        let opening = async {
+            let sequencer = self.connector.sequencer().await?;
+            sequencer.unit(self.reports(number, ended)).await
+        };
+        let opened = self.env.timeout(patience, opening).await;
+        let orders = opened.map_err(|_| silent())??;
+        let mut orders = orders.ready_chunks(ORDERS_MAX);
+        loop {
+            match self.env.timeout(patience, orders.next()).await {
+                Ok(Some(chunk)) => self.hear(chunk, heard).await?,
+                Ok(None) => return Ok(()),
+                Err(_) if *heard == Heard::Nothing || self.expects_a_cut() => return Err(silent()),
+                Err(_) => {}
             }
-            let (reply, told) = oneshot::channel();
-            let ended = |_| Refusal::new(Code::Unavailable, "the unit", "it has stopped");
-            self.queue
-                .send(Order::Told(orders, reply))
-                .await
-                .map_err(|_| ended(()))?;
-            told.await.map_err(|_| ended(()))??;
-            *based = true;
         }
+    }
+
+    async fn hear(
+        &self,
+        chunk: Vec<Result<v1::UnitOrder, Refusal>>,
+        heard: &mut Heard,
+    ) -> Result<(), Refusal> {
+        let orders: Vec<v1::UnitOrder> = chunk.into_iter().collect::<Result<_, _>>()?;
+        let first = *heard == Heard::Nothing;
+        if first && !orders.first().is_some_and(is_base) {
+            let why = "it did not begin with Base";
+            return Err(Refusal::new(Code::Mismatch, "the sequencer's orders", why));
+        }
+        let more = !first || orders.len() > 1;
+        let (reply, told) = oneshot::channel();
+        let ended = || Refusal::new(Code::Unavailable, "the unit", "it has stopped");
+        let sent = self.queue.send(Order::Told(orders, reply)).await;
+        sent.map_err(|_| ended())?;
+        told.await.map_err(|_| ended())??;
+        *heard = if more { Heard::More } else { Heard::Base };
         Ok(())
+    }
+
+    fn expects_a_cut(&self) -> bool {
+        self.ledger.state.lock().expects_a_cut()
     }
 
     fn reports(&self, number: u64, ended: oneshot::Receiver<()>) -> Requests<v1::UnitReport> {
@@ -134,6 +171,10 @@ impl Reports {
             }
         }
     }
+}
+
+fn silent() -> Refusal {
+    Refusal::new(Code::Unavailable, "the sequencer", "it fell silent")
 }
 
 fn report(report: Report) -> v1::UnitReport {

@@ -1,5 +1,7 @@
 //! Append, cut and scan, as long as nothing breaks.
 
+use std::time::Duration;
+
 use dfs_rpc::roles::LogUnit;
 use dfs_wire::{Code, Tag, v1};
 use futures::StreamExt;
@@ -287,5 +289,20 @@ fn at_most_so_many_ends_are_told_and_the_rest_follows_the_cut() {
         let end = appender.end();
         rig.fake.until(|known| known.durable.contains(&end)).await;
         assert_eq!(rig.scan(1, 3001).await.expect("scan").count(), 3001);
+    });
+}
+
+#[test]
+fn a_silent_conversation_is_opened_anew_only_while_a_cut_is_expected() {
+    run(14, |world| async move {
+        let (rig, mut appender) = one_lane(&world, |_| {}).await;
+        rig.fake.cut(&[appender.end()]);
+        dfs_env::current().sleep(Duration::from_secs(60)).await;
+        assert_eq!(rig.fake.known.lock().hellos, 1); // idle is not silent
+        appender.append(1, 10).await;
+        rig.fake.until(|known| known.hellos == 2).await;
+        dfs_env::current().sleep(Duration::from_secs(100)).await;
+        let hellos = rig.fake.known.lock().hellos;
+        assert!((4..8).contains(&hellos), "{hellos} Hellos"); // less and less often
     });
 }

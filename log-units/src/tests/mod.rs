@@ -3,11 +3,13 @@
 //! - `fake.rs`: the sequencer; `rig.rs`: a unit, an appender and a reader around it
 //! - `log.rs`: append, cut, scan; `damage.rs`: what disks do; `power.rs`: crashes, and a judge of them
 //! - `rules.rs`: properties of the pure part
+//! - `identity.rs`: who a directory is
 //! - `extents.rs`: store and load; `format.rs`: FORMAT.md against the code
 mod damage;
 mod extents;
 mod fake;
 mod format;
+mod identity;
 mod log;
 mod power;
 mod rig;

@@ -407,6 +407,10 @@ impl Lane {
         self.sealed = Some(final_length);
     }
 
+    pub(crate) fn expects_a_cut(&self) -> bool {
+        self.sealed.is_none() && self.reported_idx > self.cut_idx
+    }
+
     /// The oldest cut, of those from `cut_seq` on, that is not durably held and agreed here.
     pub(crate) fn waits_for_cut(&self, cut_seq: u64) -> Option<u64> {
         let waiting = self.points.iter().map(|point| point.cut_seq);

@@ -7,6 +7,7 @@ use dfs_wire::frame::chain_halves;
 use dfs_wire::limits::FRAME_ENDS_KEPT;
 use dfs_wire::v1;
 
+use crate::unit::lane::Lane;
 use crate::unit::state::Unit;
 
 impl Unit {
@@ -52,6 +53,11 @@ impl Unit {
             stamped_through,
             full: self.full,
         })
+    }
+
+    /// Something was told that is neither cut nor cut off.
+    pub(crate) fn expects_a_cut(&self) -> bool {
+        self.lanes.values().any(Lane::expects_a_cut)
     }
 
     /// LOG-D2: the leader keeps the first so many ends above the cut, so no more are told; the
