@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
 }
 
 /// `2026-11-19T10:00:00.000001Z`; a fraction only where there is one.
-pub(crate) fn format(us: u64) -> String {
+pub fn format(us: u64) -> String {
     let (seconds, fraction) = (us / 1_000_000, us % 1_000_000);
     let (year, month, day) = date_of((seconds / 86_400) as i64);
     let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

@@ -33,7 +33,7 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// `512`, `4k`, `4KiB`, `8M`, `1GiB`: powers of 1024.
-pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let unit = unit

@@ -118,7 +118,8 @@ impl FromStr for Consistency {
     }
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
+/// `500ms`, `10s`, `2m`; not nothing.
+pub fn parse_timeout(text: &str) -> Result<Duration, String> {
     let timeout = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     (!timeout.is_zero())
         .then_some(timeout)

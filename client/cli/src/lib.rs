@@ -41,7 +41,9 @@ mod transfer;
 mod walk;
 mod wrote;
 
+pub use calendar::format as format_time;
 pub use call::Call;
 pub use commands::{Command, run};
 pub use exit::Exit;
 pub use failure::{Failure, Outcome};
+pub use figures::parse_bytes;

@@ -38,6 +38,10 @@ impl Watcher {
         }
     }
 
+    pub(crate) fn watches(&self) -> bool {
+        !matches!(self, Watcher::Nobody)
+    }
+
     /// `elapsed` since the transfer began.
     pub(crate) fn show(&self, reached: &Reached, elapsed: Duration) {
         match self {

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use dfs_env::Env;
 use dfs_fs::Refusal;
 use dfs_fs::transfer::{Counts, Progress, Skip, Summary, TransferOptions};
+use futures::FutureExt;
 use serde_json::json;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -58,38 +59,47 @@ pub(crate) struct Found {
     pub(crate) bytes: u64,
 }
 
-/// Waits for a transfer while its progress is shown.
+/// Waits for a transfer while its progress is shown. `total` runs beside it, where somebody watches:
+/// it knows sooner than the transfer how much there is.
 pub(crate) async fn watched(
     call: &Call,
     progress: &Progress,
+    total: impl Future<Output = Outcome<Found>>,
     transfer: impl Future<Output = Result<Summary, Refusal>>,
 ) -> Outcome<Summary> {
     let watcher = Watcher::new(&call.globals, &call.request_id);
     let began = call.env.now();
-    let mut transfer = pin!(transfer);
+    let (mut transfer, mut total) = (pin!(transfer), pin!(total.fuse()));
+    let mut counted = !watcher.watches();
+    let mut known = Found::default();
     let done = loop {
         tokio::select! {
             biased;
             done = &mut transfer => break done,
+            found = &mut total, if !counted => {
+                counted = true;
+                // What cannot be counted is told by the transfer itself.
+                known = found.unwrap_or_default();
+            }
             () = call.env.sleep(EVERY) => {
-                watcher.show(&reached(&progress.counts()), call.env.now() - began);
+                watcher.show(&reached(&progress.counts(), known), call.env.now() - began);
             }
         }
     };
     if let Ok(summary) = &done {
-        watcher.show(&reached(&summary.counts), call.env.now() - began);
+        watcher.show(&reached(&summary.counts, known), call.env.now() - began);
     }
     watcher.end();
     Ok(done?)
 }
 
-fn reached(counts: &Counts) -> Reached {
-    let total = |found| if counts.found_all { found } else { 0 };
+fn reached(counts: &Counts, known: Found) -> Reached {
+    let total = |found, known| if counts.found_all { found } else { known };
     Reached {
         files: counts.files + counts.symlinks + counts.skipped_files,
-        files_total: total(counts.found_files),
+        files_total: total(counts.found_files, known.files),
         bytes: counts.bytes + counts.skipped_bytes,
-        bytes_total: total(counts.found_bytes),
+        bytes_total: total(counts.found_bytes, known.bytes),
         retries: counts.retries,
     }
 }

@@ -1,5 +1,5 @@
 //! The tree of commands. What is not built yet is not in it.
-use crate::{completions, dev, serve};
+use crate::{bench, completions, dev, serve};
 use clap::{Parser, Subcommand};
 use dfs_cli::globals::Globals;
 
@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Dev(dev::Args),
     /// Run roles of a cluster
     Serve(serve::Args),
+    /// Measure a system on this disk
+    #[command(subcommand)]
+    Bench(bench::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }

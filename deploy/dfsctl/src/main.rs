@@ -2,9 +2,11 @@
 //!
 //! - `arguments.rs`: the tree of commands
 //! - `dev/`: a system on this machine: up, down, reset, demo
+//! - `bench.rs`: bench/load on a system of its own
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `logging.rs`: what goes to standard error
 mod arguments;
+mod bench;
 mod completions;
 mod dev;
 mod logging;
@@ -51,7 +53,7 @@ fn lines(command: &Command) -> Lines {
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     let many = match command {
         Command::Client(command) => command.is_bulk(),
-        Command::Dev(_) | Command::Serve(_) => true,
+        Command::Dev(_) | Command::Serve(_) | Command::Bench(_) => true,
         Command::Completions(_) => false,
     };
     let mut builder = match many {
@@ -69,6 +71,10 @@ async fn run(arguments: Arguments) -> Exit {
         // These stop what they started before they end, and watch for signals themselves.
         Command::Serve(args) => {
             let done = Box::pin(serve::run(&call, args)).await;
+            system::end(&call, done)
+        }
+        Command::Bench(args) => {
+            let done = Box::pin(bench::run(&call, args)).await;
             system::end(&call, done)
         }
         Command::Dev(args) => {

@@ -82,17 +82,21 @@ fn local_path(place: &Place, target: &Path, into: bool) -> Outcome<PathBuf> {
 async fn get_tree(call: &Call, place: &Place, path: &Path, args: &Args) -> Outcome {
     let (progress, began) = (Arc::new(Progress::default()), call.env.now());
     if call.globals.dry_run {
-        let usage = place.fs.du(&place.at, place.when).await?;
-        let found = Found {
-            files: usage.files + usage.symlinks,
-            bytes: usage.bytes,
-        };
+        let found = count(place).await?;
         return transfer::would(call, "Got", "got", place, found);
     }
     let options = args.tuning.options();
     let get = place
         .fs
         .get_tree(&place.at, place.when, path, options, progress.clone());
-    let summary = transfer::watched(call, &progress, get).await?;
+    let summary = transfer::watched(call, &progress, Box::pin(count(place)), get).await?;
     transfer::tell(call, "Got", "got", place, &summary, call.env.now() - began)
+}
+
+async fn count(place: &Place) -> Outcome<Found> {
+    let usage = place.fs.du(&place.at, place.when).await?;
+    Ok(Found {
+        files: usage.files + usage.symlinks,
+        bytes: usage.bytes,
+    })
 }

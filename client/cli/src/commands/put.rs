@@ -163,6 +163,7 @@ async fn put_tree(call: &Call, path: &Path, place: &Place, args: &Args) -> Outco
     let put = place
         .fs
         .put_tree(path, &place.at, options, progress.clone());
-    let summary = transfer::watched(call, &progress, put).await?;
+    let summary =
+        transfer::watched(call, &progress, transfer::count_local(&call.env, path), put).await?;
     transfer::tell(call, "Put", "put", place, &summary, call.env.now() - began)
 }
