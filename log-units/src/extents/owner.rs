@@ -6,12 +6,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dfs_env::{Disk, DiskFile, Env, OpenMode};
 use dfs_wire::{Code, Refusal};
 use futures::future::OptionFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::config::UnitConfig;
 use crate::extents::index::{Entry, Id, Index};
@@ -21,6 +23,10 @@ use crate::failure::Failure;
 
 /// Orders that may wait: each store has at most one, and there are fewer stores than this.
 pub(crate) const ORDERS_MAX: usize = 128;
+
+/// The mark is written after so long without a sync: at once, it would cost each lonely store a
+/// second write.
+const MARK_IDLE: Duration = Duration::from_millis(20);
 
 /// Room for one extent.
 pub(crate) struct Room {
@@ -104,6 +110,8 @@ pub(crate) struct Owner {
     next_file_no: u32,
     given_up: GivenUp,
     finished: Vec<Finished>,
+    /// The last sync is not covered by a mark yet.
+    unmarked_since: Option<Instant>,
     pub(crate) syncs: Arc<AtomicU64>,
     /// A defect on purpose: the judge in the tests has to catch it.
     #[cfg(test)]
@@ -148,6 +156,7 @@ impl Owner {
             next_file_no,
             given_up: GivenUp::default(),
             finished: Vec::new(),
+            unmarked_since: None,
             syncs: Arc::default(),
             #[cfg(test)]
             replies_before_sync: config.reports_before_sync,
@@ -188,6 +197,10 @@ impl Owner {
                     self.after_sync(synced?).await?;
                 }
                 () = given_up.notified() => self.void_given_up().await?,
+                () = self.env.sleep(self.mark_wait()), if self.unmarked_since.is_some() => {
+                    self.unmarked_since = None;
+                    self.write_marks(false).await?;
+                }
                 order = orders.recv(), if stopped.is_none() => match order {
                     Some(Order::Reserve { length, reply }) => {
                         let room = self.reserve(length).await?;
@@ -265,7 +278,15 @@ impl Owner {
                 let _ = reply.send(()); // the client may have gone: the extent stays
             }
         }
-        self.write_marks(false).await
+        self.unmarked_since = Some(self.env.now());
+        Ok(())
+    }
+
+    fn mark_wait(&self) -> Duration {
+        let since = self.unmarked_since.map(|since| since + MARK_IDLE);
+        since.map_or(MARK_IDLE, |due| {
+            due.saturating_duration_since(self.env.now())
+        })
     }
 
     /// Where nothing is under way, the mark says so: without it the last extents would count as
