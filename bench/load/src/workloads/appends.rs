@@ -5,10 +5,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dfs_log::{Appender, Draft, SharedLog};
 use dfs_wire::{Tag, v1};
+use prost::Message;
 use std::sync::Arc;
 
 /// A tag that no materializer asks for: shard ids are small.
 const TAG: Tag = Tag::shard((1 << 62) - 1);
+
+/// The number and the length of the one field.
+const FIELD_BYTES: usize = 3;
 
 /// Appends through one lane.
 pub struct Appends {
@@ -17,16 +21,22 @@ pub struct Appends {
 }
 
 impl Appends {
-    /// Records of `bytes` bytes that do not compress.
+    /// Records of about `bytes` bytes that hold no mutation: a materializer that follows everything
+    /// folds them, and nothing changes.
     pub async fn open(
         log: &dyn SharedLog,
         owner: v1::Owner,
         bytes: usize,
         random: impl FnMut() -> u64,
     ) -> Result<Arc<Appends>> {
-        let words = std::iter::repeat_with(random).take(bytes.div_ceil(8));
-        let mut record: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-        record.truncate(bytes);
+        let words = std::iter::repeat_with(random).take(bytes.div_ceil(16));
+        let mut actor: String = words.map(|word| format!("{word:016x}")).collect();
+        actor.truncate(bytes.saturating_sub(FIELD_BYTES));
+        let record = v1::Record {
+            actor,
+            ..v1::Record::default()
+        };
+        let record = record.encode_to_vec();
         let appender = log.appender(owner).await?;
         Ok(Arc::new(Appends {
             appender,
