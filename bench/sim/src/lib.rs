@@ -1,1 +1,26 @@
-//! dfs-sim.
+//! The real roles, run from one seed: a simulated network, processes that crash, judges.
+//!
+//! # Map
+//! - [`run`], [`Options`], [`Report`], [`Failure`] (`scenario.rs`): one seed from birth to verdict.
+//! - `cluster.rs`: the processes, started and crashed; `faults.rs`: what a seed does to them.
+//! - `network.rs`, `network/`: how a call travels from one process to another.
+//! - `client.rs`: random operations; `history.rs`: what was asked and answered.
+//! - `judge.rs`: the history against the reference file system; `ending.rs`: what must hold at the end.
+//! - `trace.rs`: everything that travelled, as one number; `alarms.rs`: panics and logged errors.
+//!
+//! # Invariants
+//! - M1 The same seed gives the same trace, in any process, whatever ran before.
+//! - M2 Every operation of every client is in the judged history, with the answer it got.
+//! - M3 A checker counts only when it has been seen to fail: [`Broken`] are the builds that it must catch.
+mod alarms;
+mod client;
+mod cluster;
+mod ending;
+mod faults;
+mod history;
+mod judge;
+mod network;
+mod scenario;
+mod trace;
+
+pub use scenario::{Broken, Failure, Options, Report, run};

@@ -30,6 +30,7 @@ struct State {
     sync_us: (u64, u64),
     sync_fails_one_in: u32,
     sync_fails_next: bool,
+    syncs_pretend: bool,
     syncs: u64,
 }
 
@@ -54,6 +55,7 @@ impl SimDisk {
             sync_us: SYNC_US,
             sync_fails_one_in: 0,
             sync_fails_next: false,
+            syncs_pretend: false,
             syncs: 0,
         };
         SimDisk {
@@ -117,6 +119,11 @@ impl SimDisk {
     /// The next sync fails with EIO.
     pub fn fail_next_sync(&self) {
         self.state.lock().sync_fails_next = true;
+    }
+
+    /// From now on syncs answer as ever and do nothing: a disk that lies, for checkers to catch.
+    pub fn pretend_syncs(&self) {
+        self.state.lock().syncs_pretend = true;
     }
 
     /// Syncs of files that were asked for so far.
@@ -399,14 +406,21 @@ impl DiskFile for SimFile {
         })?;
         let fails = self.handle.take_sync_time().await?;
         self.handle.with(|state| {
-            let State { platter, rng, .. } = state;
+            let State {
+                platter,
+                rng,
+                syncs_pretend,
+                ..
+            } = state;
             let inode = platter.inode(self.id).ok_or_else(stale_handle)?;
             if fails {
                 self.failed.store(true, Ordering::SeqCst);
                 inode.sync_failed(point, rng);
                 return Err(media_error());
             }
-            inode.synced(point);
+            if !*syncs_pretend {
+                inode.synced(point);
+            }
             Ok(())
         })
     }

@@ -3,6 +3,7 @@ use super::{Place, RETRY_EVERY};
 use crate::config::NodeConfig;
 use dfs_env::{Env, Task};
 use dfs_log::ClusterLog;
+use dfs_materializer::view::MemoryView;
 use dfs_materializer::{MaterializerConfig, MaterializerRole, Progress, Store};
 use dfs_rpc::roles::Materializer as _;
 use dfs_rpc::serve::SharedRoles;
@@ -139,11 +140,21 @@ impl Opening {
             owner: self.owner,
             rank: self.rank,
             cluster_id: self.cluster_id.clone(),
-            store: Store::Directory(self.store.clone()),
+            store: self.store(),
             settings: self.settings.clone(),
             members: self.members.clone(),
         };
         MaterializerRole::start(self.env.clone(), config, self.log.clone()).await
+    }
+
+    /// The store on disk has threads and files of its own, which no seed decides: a simulated process
+    /// keeps folded state in memory, and folds the log again after a restart.
+    fn store(&self) -> Store {
+        if self.env.is_simulated() {
+            Store::Given(Arc::new(MemoryView::new()))
+        } else {
+            Store::Directory(self.store.clone())
+        }
     }
 }
 

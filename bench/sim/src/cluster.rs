@@ -1,0 +1,152 @@
+//! The processes: one with the sequencer, three with a unit each, two with materializers.
+use crate::alarms;
+use crate::network::{Host, Network};
+use dfs_env::Env;
+use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
+use dfs_node::directory::Directory;
+use dfs_node::roles::{Place, RoleSet};
+use dfs_rpc::roles::{Connector, Materializer};
+use dfs_rpc::serve::SharedRoles;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) const SEQUENCER: &str = "s1";
+pub(crate) const UNITS: [&str; 3] = ["u1", "u2", "u3"];
+pub(crate) const MATERIALIZERS: [&str; 2] = ["m1", "m2"];
+/// The data directory of each process, on disks of its own.
+const DIR: &str = "d";
+/// Clocks of processes differ by up to so much, µs.
+const CLOCK_OFF_US_MAX: u64 = 50_000;
+
+/// Starts and crashes processes. Clones are the same cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(crate) network: Network,
+}
+
+pub(crate) fn address(name: &str) -> String {
+    format!("{name}:9010")
+}
+
+fn config(name: &str) -> NodeConfig {
+    let (role, rank) = match name {
+        SEQUENCER => (RoleName::Sequencer, 0),
+        name if UNITS.contains(&name) => (RoleName::Unit, 0),
+        name => (RoleName::Materializer, u32::from(name != MATERIALIZERS[0])),
+    };
+    NodeConfig {
+        dir: PathBuf::from(DIR),
+        listen: "127.0.0.1:9010".into(),
+        advertise: None,
+        roles: vec![role],
+        sequencers: vec![address(SEQUENCER)],
+        units: 1,
+        rack: String::new(),
+        rank,
+        insecure: false,
+        cluster: ClusterConfig {
+            log_replicas: Some(3),
+            log_write_quorum: Some(2),
+            file_copies: Some(3),
+            shard_replicas: Some(2),
+        },
+    }
+}
+
+impl Cluster {
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        [SEQUENCER].into_iter().chain(UNITS).chain(MATERIALIZERS)
+    }
+
+    pub(crate) fn start_all(&self) {
+        let world = self.network.world();
+        for name in Cluster::names() {
+            let off = world.below(CLOCK_OFF_US_MAX) as i64;
+            world.set_clock_offset_us(name, off);
+            self.start(name);
+        }
+    }
+
+    /// A new incarnation, over the disks as they are.
+    pub(crate) fn start(&self, name: &'static str) {
+        let env = self.network.world().node(name);
+        self.network.note(&env, "start", name, &[]);
+        let roles = SharedRoles::default();
+        let host = Host {
+            env: env.clone(),
+            roles: roles.clone(),
+        };
+        self.network.answer_at(&address(name), host.clone());
+        let connector = self.network.connector(name, host, &address(SEQUENCER));
+        let own = env.clone();
+        env.spawn("process", async move {
+            if let Err(error) = process(own, name, connector, roles).await {
+                alarms::raise(format!("{name} does not start: {error:#}"));
+            }
+        });
+    }
+
+    pub(crate) fn crash(&self, env: &Env, name: &str) {
+        self.network.note(env, "crash", name, &[]);
+        self.network.world().crash(name);
+    }
+
+    pub(crate) fn power_loss(&self, env: &Env, name: &str) {
+        self.network.note(env, "power loss", name, &[]);
+        self.network.world().power_loss(name);
+    }
+
+    /// The connector of a process without roles.
+    pub(crate) fn outsider(&self, env: &Env, name: &str) -> Arc<dyn Connector> {
+        let host = Host {
+            env: env.clone(),
+            roles: SharedRoles::default(),
+        };
+        self.network.connector(name, host, &address(SEQUENCER))
+    }
+
+    /// Looked up without the network.
+    pub(crate) fn materializer(&self, name: &str) -> Option<Arc<dyn Materializer>> {
+        let host = self.network.host(&address(name))?;
+        let roles = host.roles.read();
+        roles.materializer.clone()
+    }
+
+    /// Who says so now; the first one when nobody does.
+    pub(crate) async fn primary(&self) -> &'static str {
+        for name in MATERIALIZERS {
+            if let Some(role) = self.materializer(name)
+                && role
+                    .status()
+                    .await
+                    .is_ok_and(|status| status.role == "primary")
+            {
+                return name;
+            }
+        }
+        MATERIALIZERS[0]
+    }
+}
+
+/// As `dfsctl serve` does it, but for the port.
+async fn process(
+    env: Env,
+    name: &str,
+    connector: Arc<dyn Connector>,
+    shared: SharedRoles,
+) -> anyhow::Result<()> {
+    let config = config(name);
+    config.check()?;
+    let directory = Directory::open(&env, &config).await?;
+    let place = Place {
+        env,
+        config,
+        directory,
+        connector,
+        shared,
+        address: address(name),
+    };
+    let roles = RoleSet::start(place).await?;
+    let why = roles.failed().await;
+    anyhow::bail!("a role ended for good: {why}")
+}

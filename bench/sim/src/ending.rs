@@ -1,0 +1,95 @@
+//! What must hold when all clients are done and every process runs again.
+use crate::client::{Client, all_paths};
+use crate::cluster::{Cluster, MATERIALIZERS, address};
+use crate::history::Asked;
+use dfs_env::Env;
+use dfs_rpc::roles::Connector;
+use dfs_wire::v1::answer::Body;
+use dfs_wire::v1::request::Op;
+use dfs_wire::{Code, Refusal, v1};
+use futures::{StreamExt, stream};
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Past states that are read whole, besides the last.
+const PAST_STATES: u64 = 2;
+/// Between two looks at replicas that have not folded everything yet.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const DIGEST_WITHIN_US: u64 = 30_000_000;
+
+/// Every path, now and at some LSNs of the past, into the history.
+pub(crate) async fn read_everything(client: &Client) {
+    let (birth, told) = (client.birth_lsn, client.history.told_lsn());
+    let past = (0..PAST_STATES).map(|_| Some(birth + client.world.below(told - birth + 1)));
+    let moments: Vec<Option<u64>> = past.chain([None]).collect();
+    for moment in moments {
+        for path in all_paths() {
+            for asked in [Asked::Stat, Asked::List, Asked::Bytes] {
+                client.read(&path, moment, asked).await;
+            }
+        }
+    }
+}
+
+/// Both replicas have folded all that anybody was told of, to the same digest; and so has a refold.
+pub(crate) async fn compare_replicas(
+    cluster: &Cluster,
+    env: &Env,
+    connector: Arc<dyn Connector>,
+    told_lsn: u64,
+) -> Result<(), String> {
+    let [one, other] = MATERIALIZERS;
+    let (lsn, digest) = loop {
+        let (a, b) = (
+            digest_of(&connector, one, 0).await,
+            digest_of(&connector, other, 0).await,
+        );
+        if let (Ok(a), Ok(b)) = (a, b)
+            && a.lsn == b.lsn
+            && a.lsn >= told_lsn
+        {
+            if a.digest != b.digest {
+                let at = a.lsn;
+                let (a, b) = (a.digest, b.digest);
+                return Err(format!("digests differ at LSN {at}: {a:016x}, {b:016x}"));
+            }
+            break (a.lsn, a.digest);
+        }
+        env.sleep(LOOK_EVERY).await;
+    };
+    cluster
+        .network
+        .note(env, "digest", "both", &digest.to_le_bytes());
+    let refolded = digest_of(&connector, other, lsn)
+        .await
+        .map_err(|refusal| format!("no refold up to LSN {lsn}: {refusal:?}"))?;
+    if (refolded.lsn, refolded.digest) != (lsn, digest) {
+        return Err(format!("a refold up to LSN {lsn} gives another digest"));
+    }
+    Ok(())
+}
+
+async fn digest_of(
+    connector: &Arc<dyn Connector>,
+    name: &str,
+    at_lsn: u64,
+) -> Result<v1::DigestAnswer, Refusal> {
+    let role = connector.materializer(&address(name)).await?;
+    let request = v1::Request {
+        id: 1,
+        deadline_us: DIGEST_WITHIN_US,
+        op: Some(Op::Digest(v1::DigestRequest { at_lsn })),
+        ..v1::Request::default()
+    };
+    let requests = vec![request];
+    let asked = stream::once(ready(v1::RequestBatch { requests })).chain(stream::pending());
+    let mut answers = role.requests(asked.boxed()).await?;
+    let odd = || Refusal::new(Code::Unavailable, "a digest", "no answer");
+    let batch = answers.next().await.ok_or_else(odd)??;
+    match batch.answers.into_iter().find_map(|answer| answer.body) {
+        Some(Body::Digest(digest)) => Ok(digest),
+        Some(Body::Refusal(refusal)) => Err(refusal.into()),
+        _ => Err(odd()),
+    }
+}

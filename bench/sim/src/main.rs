@@ -1,0 +1,64 @@
+//! Runs seeds: `cargo run --release -p dfs-sim -- --seeds 100`.
+use clap::{Parser, ValueEnum};
+use dfs_env::Env;
+use dfs_sim::{Broken, Options, run};
+use std::process::ExitCode;
+
+/// Runs the whole system from seeds, and judges it.
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 16)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print every event.
+    #[arg(long)]
+    trace: bool,
+    /// Run a build that is broken on purpose: it must fail.
+    #[arg(long, value_enum)]
+    broken: Option<BrokenName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BrokenName {
+    LyingDisks,
+    SkippedFrame,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let options = Options {
+        traces: arguments.trace,
+        broken: arguments.broken.map(|broken| match broken {
+            BrokenName::LyingDisks => Broken::LyingDisks,
+            BrokenName::SkippedFrame => Broken::SkippedFrame,
+        }),
+    };
+    let clock = Env::real();
+    let start = clock.now();
+    let mut failed = 0;
+    for seed in arguments.seed..arguments.seed.saturating_add(arguments.seeds) {
+        match run(seed, &options) {
+            Ok(report) => println!(
+                "seed {seed} ok trace {:016x} events {} operations {} simulated {:.3} s",
+                report.hash,
+                report.events,
+                report.operations,
+                report.simulated.as_secs_f64()
+            ),
+            Err(failure) => {
+                failed += 1;
+                println!("{failure}");
+            }
+        }
+    }
+    let seconds = (clock.now() - start).as_secs_f64();
+    let per_minute = arguments.seeds as f64 * 60.0 / seconds;
+    eprintln!(
+        "{} seeds, {failed} failed, {seconds:.1} s: {per_minute:.0} seeds per minute",
+        arguments.seeds
+    );
+    ExitCode::from(u8::from(failed > 0))
+}

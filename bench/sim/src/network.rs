@@ -1,0 +1,178 @@
+//! The simulated network: who answers where, and how long a message is under way.
+mod far;
+mod link;
+
+use crate::trace::Trace;
+use async_trait::async_trait;
+use dfs_env::Env;
+use dfs_env::sim::SimWorld;
+use dfs_rpc::roles::{Connector, LogUnit, Materializer, Sequencer};
+use dfs_rpc::serve::SharedRoles;
+use dfs_wire::{Code, Refusal};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use link::Link;
+
+/// A message is under way for so many µs, evenly …
+const UNDER_WAY_US: (u64, u64) = (40, 400);
+/// … but one in so many is late, …
+const LATE_ONE_IN: u64 = 64;
+/// … by up to so many µs: beyond a fsync, below any time-out.
+const LATE_US_MAX: u64 = 20_000;
+
+/// Everything between the processes of one world. Clones are the same network.
+#[derive(Clone)]
+pub(crate) struct Network {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: SimWorld,
+    trace: Trace,
+    start: Instant,
+    hosts: Mutex<BTreeMap<String, Host>>,
+    frame_to_skip: AtomicBool,
+}
+
+/// One incarnation of a process, as others reach it.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) env: Env,
+    pub(crate) roles: SharedRoles,
+}
+
+impl Network {
+    /// `env`: any of the world, for its clock.
+    pub(crate) fn new(world: &SimWorld, env: &Env, trace: Trace) -> Network {
+        let inner = Inner {
+            world: world.clone(),
+            trace,
+            start: env.now(),
+            hosts: Mutex::default(),
+            frame_to_skip: AtomicBool::new(false),
+        };
+        Network {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// From now on this incarnation answers at `address`.
+    pub(crate) fn answer_at(&self, address: &str, host: Host) {
+        self.inner.hosts.lock().insert(address.into(), host);
+    }
+
+    pub(crate) fn host(&self, address: &str) -> Option<Host> {
+        let host = self.inner.hosts.lock().get(address).cloned();
+        host.filter(|host| !host.env.is_crashed())
+    }
+
+    /// The next frame that any materializer would scan is hidden from it (`Broken::SkippedFrame`).
+    pub(crate) fn skip_a_frame(&self) {
+        self.inner.frame_to_skip.store(true, Ordering::SeqCst);
+    }
+
+    fn takes_frame_to_skip(&self) -> bool {
+        self.inner.frame_to_skip.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.inner.trace
+    }
+
+    pub(crate) fn world(&self) -> &SimWorld {
+        &self.inner.world
+    }
+
+    /// µs since the start; `env` has the clock.
+    pub(crate) fn now_us(&self, env: &Env) -> u64 {
+        (env.now() - self.inner.start).as_micros() as u64
+    }
+
+    pub(crate) fn note(&self, env: &Env, what: &str, who: &str, bytes: &[u8]) {
+        self.trace().note(self.now_us(env), what, who, bytes);
+    }
+
+    fn delay(&self) -> Duration {
+        let world = self.world();
+        let (least, most) = UNDER_WAY_US;
+        let mut us = least + world.below(most - least);
+        if world.below(LATE_ONE_IN) == 0 {
+            us += world.below(LATE_US_MAX);
+        }
+        Duration::from_micros(us)
+    }
+
+    /// For the process `name`, whose own roles are called directly.
+    pub(crate) fn connector(&self, name: &str, own: Host, sequencer: &str) -> Arc<dyn Connector> {
+        Arc::new(SimConnector {
+            network: self.clone(),
+            name: name.into(),
+            own,
+            sequencer: sequencer.into(),
+        })
+    }
+}
+
+/// Finds roles through the network.
+struct SimConnector {
+    network: Network,
+    name: String,
+    own: Host,
+    sequencer: String,
+}
+
+impl SimConnector {
+    /// Connects: a way there and back.
+    async fn link(&self, address: &str) -> Result<Link, Refusal> {
+        let env = &self.own.env;
+        env.sleep(self.network.delay()).await;
+        let host = self.network.host(address);
+        env.sleep(self.network.delay()).await;
+        let refused = || Refusal::new(Code::Unavailable, address, "connection refused");
+        Ok(Link {
+            network: self.network.clone(),
+            from: env.clone(),
+            who: format!("{}>{address}", self.name),
+            to: host.ok_or_else(refused)?,
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for SimConnector {
+    async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
+        if let Some(local) = self.own.roles.read().sequencer.clone() {
+            return Ok(local);
+        }
+        let far = far::FarSequencer(self.link(&self.sequencer).await?);
+        far.status().await?;
+        Ok(Arc::new(far))
+    }
+
+    async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
+        if let Some(local) = self.own.roles.read().units.get(&unit_id).cloned() {
+            return Ok(local);
+        }
+        Ok(Arc::new(far::FarUnit {
+            link: self.link(address).await?,
+            unit_id,
+        }))
+    }
+
+    async fn materializer(&self, address: &str) -> Result<Arc<dyn Materializer>, Refusal> {
+        let local = self.own.roles.read().materializer.clone();
+        let is_own = self
+            .network
+            .host(address)
+            .is_some_and(|host| Arc::ptr_eq(&host.roles, &self.own.roles));
+        if let Some(local) = local.filter(|_| is_own) {
+            return Ok(local);
+        }
+        Ok(Arc::new(far::FarMaterializer(self.link(address).await?)))
+    }
+}

@@ -1,0 +1,184 @@
+//! Roles of other processes, as the same traits.
+use super::link::Link;
+use async_trait::async_trait;
+use dfs_rpc::roles::{Answers, LogUnit, Materializer, Requests, Sequencer};
+use dfs_rpc::serve::Roles;
+use dfs_wire::frame::Frame;
+use dfs_wire::v1::scan_item::Item;
+use dfs_wire::{Refusal, v1};
+use futures::StreamExt;
+use std::sync::Arc;
+
+pub(super) struct FarSequencer(pub(super) Link);
+
+fn sequencer(roles: &Roles) -> Option<Arc<dyn Sequencer>> {
+    roles.sequencer.clone()
+}
+
+#[async_trait]
+impl Sequencer for FarSequencer {
+    async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
+        let asked = request.clone();
+        let act = |role: Arc<dyn Sequencer>| async move { role.register(asked).await };
+        self.0.call("register", &request, sequencer, act).await
+    }
+
+    async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
+        self.0.there("keep-alive").await?;
+        let role = self.0.role("keep-alive", sequencer)?;
+        let (beats, held) = self.0.outgoing("beat", beats, false);
+        let handler = async move { role.keep_alive(beats).await };
+        self.0.answers("members", handler, Some(held)).await
+    }
+
+    async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
+        let asked = request.clone();
+        let act = |role: Arc<dyn Sequencer>| async move { role.open_lane(asked).await };
+        self.0.call("open lane", &request, sequencer, act).await
+    }
+
+    async fn unit(
+        &self,
+        reports: Requests<v1::UnitReport>,
+    ) -> Result<Answers<v1::UnitOrder>, Refusal> {
+        self.0.there("unit").await?;
+        let role = self.0.role("unit", sequencer)?;
+        let (reports, held) = self.0.outgoing("report", reports, false);
+        let handler = async move { role.unit(reports).await };
+        self.0.answers("order", handler, Some(held)).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: v1::SubscribeRequest,
+    ) -> Result<Answers<v1::LogEvent>, Refusal> {
+        self.0.note("subscribe", &request);
+        self.0.there("subscribe").await?;
+        let role = self.0.role("subscribe", sequencer)?;
+        let handler = async move { role.subscribe(request).await };
+        self.0.answers("event", handler, None).await
+    }
+
+    async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
+        let act = move |role: Arc<dyn Sequencer>| async move { role.end(request).await };
+        self.0.call("end", &request, sequencer, act).await
+    }
+
+    async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
+        let request = v1::SequencerStatusRequest {};
+        let act = |role: Arc<dyn Sequencer>| async move { role.status().await };
+        self.0.call("status", &request, sequencer, act).await
+    }
+}
+
+pub(super) struct FarUnit {
+    pub(super) link: Link,
+    pub(super) unit_id: u64,
+}
+
+impl FarUnit {
+    async fn there(&self, what: &'static str) -> Result<Arc<dyn LogUnit>, Refusal> {
+        self.link.there(what).await?;
+        let unit_id = self.unit_id;
+        let unit = move |roles: &Roles| roles.units.get(&unit_id).cloned();
+        self.link.role(what, unit)
+    }
+}
+
+#[async_trait]
+impl LogUnit for FarUnit {
+    async fn append(
+        &self,
+        frames: Requests<v1::AppendRequest>,
+    ) -> Result<Answers<v1::CreditBatch>, Refusal> {
+        let role = self.there("append").await?;
+        let (frames, held) = self.link.outgoing("append", frames, false);
+        let handler = async move { role.append(frames).await };
+        self.link.answers("credit", handler, Some(held)).await
+    }
+
+    async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
+        self.link.note("scan", &request);
+        let role = self.there("scan").await?;
+        let handler = async move { role.scan(request).await };
+        let scanned = self.link.answers("scanned", handler, None).await?;
+        let network = self.link.network.clone();
+        let hide = move |batch: Result<v1::ScanBatch, Refusal>| {
+            batch.map(|mut batch| {
+                let frame = batch.items.iter_mut().find_map(hidden);
+                if let Some((item, skip)) = frame
+                    && network.takes_frame_to_skip()
+                {
+                    item.item = Some(Item::Skip(skip));
+                }
+                batch
+            })
+        };
+        Ok(scanned.map(hide).boxed())
+    }
+
+    async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
+        let role = self.there("store").await?;
+        let (parts, _held) = self.link.outgoing("store", parts, false);
+        let handler = async move { role.store(parts).await };
+        let stored = self.link.handled("store", handler).await;
+        self.link.back("stored", stored).await
+    }
+
+    async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
+        self.link.note("load", &request);
+        let role = self.there("load").await?;
+        let handler = async move { role.load(request).await };
+        self.link.answers("loaded", handler, None).await
+    }
+
+    async fn status(
+        &self,
+        request: v1::UnitStatusRequest,
+    ) -> Result<v1::UnitStatusAnswer, Refusal> {
+        let unit_id = self.unit_id;
+        let unit = move |roles: &Roles| roles.units.get(&unit_id).cloned();
+        let act = move |role: Arc<dyn LogUnit>| async move { role.status(request).await };
+        self.link.call("unit status", &request, unit, act).await
+    }
+}
+
+/// A frame, and the lie that would stand in its place.
+fn hidden(item: &mut v1::ScanItem) -> Option<(&mut v1::ScanItem, v1::Skip)> {
+    let Some(Item::Frame(scanned)) = &item.item else {
+        return None;
+    };
+    let count = u64::from(Frame::parse(scanned.frame.clone()).ok()?.header.count);
+    let skip = v1::Skip {
+        first_lsn: scanned.first_lsn,
+        last_lsn: scanned.first_lsn + count - 1,
+        count,
+    };
+    Some((item, skip))
+}
+
+pub(super) struct FarMaterializer(pub(super) Link);
+
+fn materializer(roles: &Roles) -> Option<Arc<dyn Materializer>> {
+    roles.materializer.clone()
+}
+
+#[async_trait]
+impl Materializer for FarMaterializer {
+    async fn requests(
+        &self,
+        requests: Requests<v1::RequestBatch>,
+    ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
+        self.0.there("requests").await?;
+        let role = self.0.role("requests", materializer)?;
+        let (requests, held) = self.0.outgoing("request", requests, true);
+        let handler = async move { role.requests(requests).await };
+        self.0.answers("answer", handler, Some(held)).await
+    }
+
+    async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
+        let request = v1::MaterializerStatusRequest {};
+        let act = |role: Arc<dyn Materializer>| async move { role.status().await };
+        self.0.call("status", &request, materializer, act).await
+    }
+}

@@ -1,0 +1,243 @@
+//! One seed from birth to verdict.
+use crate::alarms;
+use crate::client::{Client, address};
+use crate::cluster::{Cluster, UNITS};
+use crate::ending;
+use crate::faults::{self, Fault};
+use crate::history::History;
+use crate::judge;
+use crate::network::Network;
+use crate::trace::Trace;
+use dfs_env::Env;
+use dfs_env::sim::SimWorld;
+use dfs_fs::{Fs, FsConfig, When};
+use dfs_wire::v1;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CLIENTS: [&str; 2] = ["c1", "c2"];
+/// Tasks that share one client.
+const WORKERS: u32 = 2;
+const OPERATIONS: u32 = 25;
+/// Of simulated time: every fault is over after seconds, so what takes longer hangs.
+const WITHIN: Duration = Duration::from_secs(300);
+/// Longer than any fault, so that no outcome stays unknown.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Builds that are broken on purpose (M3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The disks of all units say that they have synced, and lose power together.
+    LyingDisks,
+    /// A replica is told that a frame is not for it.
+    SkippedFrame,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub broken: Option<Broken>,
+    /// Every event on standard error, with warnings of the roles.
+    pub traces: bool,
+}
+
+/// What a good run has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub hash: u64,
+    /// Messages and other events in the hash.
+    pub events: u64,
+    /// Judged operations of clients, the final reading included.
+    pub operations: usize,
+    pub simulated: Duration,
+}
+
+/// What does not hold, and how to see it again.
+#[derive(Debug)]
+pub struct Failure {
+    pub seed: u64,
+    pub faults: Vec<String>,
+    pub last_lines: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.last_lines {
+            writeln!(f, "  {line}")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "seed {}: {fault}", self.seed)?;
+        }
+        let seed = self.seed;
+        write!(
+            f,
+            "replay: cargo run --release -p dfs-sim -- --seeds 1 --seed {seed} --trace"
+        )
+    }
+}
+
+/// Runs one seed on the calling thread.
+///
+/// # Errors
+/// When a checker is not content.
+pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
+    let options = *options;
+    alarms::take();
+    let (mut faults, last_lines, report) = alarms::listening(options.traces, || {
+        SimWorld::run(seed, |world| live(world, options))
+    });
+    faults.extend(alarms::take());
+    if faults.is_empty() {
+        return Ok(report);
+    }
+    Err(Box::new(Failure {
+        seed,
+        faults,
+        last_lines,
+    }))
+}
+
+async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, Report) {
+    let env = world.node("judge");
+    let network = Network::new(&world, &env, Trace::new(options.traces));
+    let cluster = Cluster {
+        network: network.clone(),
+    };
+    let scenario = Scenario {
+        world,
+        cluster,
+        env: env.clone(),
+        options,
+        history: Arc::default(),
+    };
+    let task = env.spawn("scenario", scenario.play());
+    let (mut faults, operations) = match env.timeout(WITHIN, task).await {
+        Ok(Ok(played)) => played,
+        Ok(Err(end)) => (vec![end.to_string()], 0),
+        Err(_) => (vec![format!("it hangs: not over after {WITHIN:?}")], 0),
+    };
+    faults.truncate(20); // more say nothing new
+    let (hash, events) = network.trace().so_far();
+    let simulated = Duration::from_micros(network.now_us(&env));
+    let report = Report {
+        hash,
+        events,
+        operations,
+        simulated,
+    };
+    (faults, network.trace().last_lines(), report)
+}
+
+struct Scenario {
+    world: SimWorld,
+    cluster: Cluster,
+    env: Env,
+    options: Options,
+    history: Arc<History>,
+}
+
+impl Scenario {
+    /// (faults, operations).
+    async fn play(self) -> (Vec<String>, usize) {
+        self.cluster.start_all();
+        let plan = self.break_build();
+        let (clients, root) = match self.connect().await {
+            Ok(connected) => connected,
+            Err(why) => return (vec![why], 0),
+        };
+        let (cluster, env) = (self.cluster.clone(), self.env.clone());
+        let striking = self.env.spawn("faults", faults::strike(cluster, env, plan));
+        let mut working = Vec::new();
+        for client in clients
+            .iter()
+            .cycle()
+            .take(clients.len() * WORKERS as usize)
+        {
+            let work = client.clone().work(OPERATIONS);
+            working.push(client.fs.env().spawn("worker", work));
+        }
+        let mut faults = Vec::new();
+        for task in working.into_iter().chain([striking]) {
+            if let Err(end) = task.await {
+                faults.push(end.to_string());
+            }
+        }
+        let birth_lsn = clients[0].birth_lsn;
+        self.end(&clients[0], &mut faults).await;
+        let history = self.history.take();
+        faults.extend(judge::judge(&history, birth_lsn, root));
+        (faults, history.len())
+    }
+
+    fn break_build(&self) -> Vec<Fault> {
+        match self.options.broken {
+            None => faults::plan(&self.world),
+            Some(Broken::LyingDisks) => {
+                let parts = ["d/unit-1/log", "d/unit-1/extents"];
+                for (unit, part) in UNITS.iter().flat_map(|unit| parts.map(|part| (unit, part))) {
+                    self.world.disk(unit, part).pretend_syncs();
+                }
+                vec![Fault::PowerLossOfUnits]
+            }
+            Some(Broken::SkippedFrame) => Vec::new(),
+        }
+    }
+
+    /// The clients, and what the root was like before anything was done.
+    async fn connect(&self) -> Result<(Vec<Client>, v1::Attr), String> {
+        let mut clients = Vec::new();
+        let mut born = None;
+        for name in CLIENTS {
+            let env = self.world.node(name);
+            let config = FsConfig {
+                actor: name.into(),
+                timeout: PATIENCE,
+                ..FsConfig::default()
+            };
+            let connector = self.cluster.outsider(&env, name);
+            let connected = Fs::connect(env, connector, config).await;
+            let fs = connected.map_err(|refusal| format!("{name} cannot connect: {refusal:?}"))?;
+            if born.is_none() {
+                let root = fs.stat(&address(""), When::Head).await;
+                born = Some(root.map_err(|refusal| format!("no root: {refusal:?}"))?);
+            }
+            let birth_lsn = born.as_ref().map_or(0, |root| root.lsn);
+            self.history.tell(birth_lsn);
+            clients.push(Client {
+                name: name.into(),
+                fs,
+                world: self.world.clone(),
+                history: self.history.clone(),
+                birth_lsn,
+            });
+        }
+        if self.options.broken == Some(Broken::SkippedFrame) {
+            self.cluster.network.skip_a_frame();
+        }
+        let root = born.map(|root| v1::Attr {
+            mode: root.mode,
+            ..v1::Attr::default()
+        });
+        Ok((clients, root.unwrap_or_default()))
+    }
+
+    async fn end(&self, client: &Client, faults: &mut Vec<String>) {
+        let reader = client.clone();
+        let reading =
+            client.fs.env().spawn(
+                "reading",
+                async move { ending::read_everything(&reader).await },
+            );
+        if let Err(end) = reading.await {
+            faults.push(end.to_string());
+        }
+        let connector = self.cluster.outsider(&self.env, "judge");
+        let told_lsn = self.history.told_lsn();
+        let compared =
+            ending::compare_replicas(&self.cluster, &self.env, connector, told_lsn).await;
+        faults.extend(compared.err());
+        if let Err(refusal) = client.fs.close().await {
+            faults.push(format!("the session does not close: {refusal:?}"));
+        }
+    }
+}
