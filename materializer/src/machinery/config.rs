@@ -30,6 +30,8 @@ pub(crate) const PLANS_PER_TURN: usize = 256;
 pub(crate) const COMMANDS_MAX: usize = 1024;
 /// Bytes of one message of answers, well below what a message may have.
 pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Answers of a stream that its asker has not taken, above which no more reads are answered: four messages.
+pub(crate) const HELD_BYTES_MAX: usize = 4 * ANSWER_BYTES_MAX;
 /// Answers of one message.
 pub(crate) const ANSWERS_MAX: usize = 512;
 

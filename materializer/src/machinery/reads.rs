@@ -57,12 +57,18 @@ async fn serve_at(hub: Arc<Hub>, view: v1::View, reads: Vec<Read>) {
         }
         match &seen {
             Err(refusal) => read.reply.refuse(refusal.clone()),
-            Ok(seen) => serve_one(&hub, seen, read).await,
+            Ok(seen) => {
+                let wait = read.deadline.saturating_duration_since(hub.env.now());
+                match hub.env.timeout(wait, read.reply.drained()).await {
+                    Ok(()) => serve_one(&hub, seen, read),
+                    Err(_) => read.reply.refuse(too_late()),
+                }
+            }
         }
     }
 }
 
-async fn serve_one(hub: &Arc<Hub>, seen: &Seen, read: Read) {
+fn serve_one(hub: &Arc<Hub>, seen: &Seen, read: Read) {
     let moment = seen.moment();
     let body = match read.asked {
         Asked::Digest(request) if request.at_lsn != 0 => {

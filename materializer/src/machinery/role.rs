@@ -22,7 +22,7 @@ use super::ops::{Arrival, Work};
 use super::persist;
 use super::reads::{self, Read};
 use super::shard::{Command, Shard};
-use super::streams::{Reply, Stream};
+use super::streams::{Incoming, Reply, Stream};
 use crate::view::View;
 
 /// How long `stop` waits for what is in flight: the rest of the five seconds that a process has is for its disks.
@@ -117,7 +117,7 @@ impl Materializer for MaterializerRole {
     ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
         self.hub.published.newest()?;
         let stream = Stream::new(self.hub.room.clone());
-        let (hub, incoming) = (self.hub.clone(), stream.clone());
+        let (hub, incoming) = (self.hub.clone(), Incoming(stream.clone()));
         self.hub
             .env
             .spawn("requests", pump(hub, incoming, requests));
@@ -144,7 +144,8 @@ impl Drop for Leaving {
 }
 
 /// Takes requests in until the asker leaves or the role ends.
-async fn pump(hub: Arc<Hub>, stream: Arc<Stream>, mut requests: Requests<v1::RequestBatch>) {
+async fn pump(hub: Arc<Hub>, incoming: Incoming, mut requests: Requests<v1::RequestBatch>) {
+    let stream = &incoming.0;
     loop {
         let batch = tokio::select! {
             biased;
@@ -158,11 +159,10 @@ async fn pump(hub: Arc<Hub>, stream: Arc<Stream>, mut requests: Requests<v1::Req
             if !stream.admit(rest.len()).await {
                 return;
             }
-            take_in(&hub, &stream, rest).await;
+            take_in(&hub, stream, rest).await;
             rest = later;
         }
     }
-    stream.no_more();
 }
 
 /// Reads go to tasks of their own, everything else to the shard loop.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::{Notify, Semaphore};
 
-use super::config::{ANSWER_BYTES_MAX, ANSWERS_MAX, STREAM_REQUESTS_MAX};
+use super::config::{ANSWER_BYTES_MAX, ANSWERS_MAX, HELD_BYTES_MAX, STREAM_REQUESTS_MAX};
 
 pub(crate) use v1::answer::Body;
 
@@ -18,6 +18,8 @@ pub(crate) struct Stream {
     /// The answers' receiver went away.
     left: AtomicBool,
     left_told: Notify,
+    /// Answers were taken.
+    taken: Notify,
     /// Requests this stream may still bring (one permit each).
     room: Semaphore,
     /// The same over all streams.
@@ -27,6 +29,8 @@ pub(crate) struct Stream {
 #[derive(Default)]
 struct State {
     answers: Vec<v1::Answer>,
+    /// Of `answers`.
+    bytes: usize,
     /// Requests not answered yet.
     owed: usize,
     no_more: bool,
@@ -39,6 +43,7 @@ impl Stream {
             changed: Notify::new(),
             left: AtomicBool::new(false),
             left_told: Notify::new(),
+            taken: Notify::new(),
             room: Semaphore::new(STREAM_REQUESTS_MAX),
             room_of_all,
         })
@@ -79,6 +84,22 @@ impl Stream {
     pub(crate) fn leave(&self) {
         self.left.store(true, Ordering::Relaxed);
         self.left_told.notify_one();
+        let mut state = self.state.lock();
+        (state.bytes, state.answers) = (0, Vec::new());
+        drop(state);
+        self.taken.notify_waiters();
+    }
+
+    /// Waits until the asker has taken what lies here, if that is much: large answers are made no
+    /// faster than they are read.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let taken = self.taken.notified();
+            if self.state.lock().bytes < HELD_BYTES_MAX || self.left.load(Ordering::Relaxed) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     pub(crate) async fn left(&self) {
@@ -89,7 +110,10 @@ impl Stream {
         {
             let mut state = self.state.lock();
             state.owed -= 1;
-            state.answers.push(answer);
+            if !self.left.load(Ordering::Relaxed) {
+                state.bytes += bytes_of(&answer);
+                state.answers.push(answer);
+            }
         }
         self.room_of_all.add_permits(1);
         self.changed.notify_one();
@@ -100,6 +124,7 @@ impl Stream {
         loop {
             if let Some(answers) = self.take()? {
                 self.room.add_permits(answers.len());
+                self.taken.notify_waiters();
                 return Some(v1::AnswerBatch { answers });
             }
             self.changed.notified().await;
@@ -118,12 +143,13 @@ impl Stream {
         }
         let (mut count, mut bytes) = (0, 0);
         for answer in state.answers.iter().take(ANSWERS_MAX) {
-            bytes += bytes_of(answer);
-            if count > 0 && bytes > ANSWER_BYTES_MAX {
+            let more = bytes_of(answer);
+            if count > 0 && bytes + more > ANSWER_BYTES_MAX {
                 break;
             }
-            count += 1;
+            (count, bytes) = (count + 1, bytes + more);
         }
+        state.bytes -= bytes;
         if count == state.answers.len() {
             return Some(Some(std::mem::take(&mut state.answers)));
         }
@@ -142,6 +168,15 @@ fn bytes_of(answer: &v1::Answer) -> usize {
     }
 }
 
+/// The asker's end of the requests; when it is dropped, also with its task, no more come.
+pub(crate) struct Incoming(pub(crate) Arc<Stream>);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.0.no_more();
+    }
+}
+
 /// Owes one answer. Dropped without one, it says that the outcome is unknown.
 pub(crate) struct Reply {
     stream: Option<Arc<Stream>>,
@@ -149,6 +184,12 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    pub(crate) async fn drained(&self) {
+        if let Some(stream) = &self.stream {
+            stream.drained().await;
+        }
+    }
+
     pub(crate) fn answer(mut self, lsn: u64, log_time_us: u64, body: Body) {
         if let Some(stream) = self.stream.take() {
             stream.answer(v1::Answer {

@@ -109,6 +109,40 @@ fn a_stream_ends_after_its_last_answer() {
 }
 
 #[test]
+fn streams_end_with_the_role_and_a_slow_asker_gets_large_answers_as_it_takes_them() {
+    SimWorld::run(6, |world| async move {
+        const BYTES: &[u8] = &[7; 16_000];
+        let mut cluster = Cluster::new(&world);
+        let node = cluster.start(1).await;
+        node.is("primary").await;
+        let mut client = node.client().await;
+        client.open_session(7).await;
+        for n in 1..=100 {
+            client
+                .mutate(0, n, create(&format!("f{n}"), BYTES))
+                .await
+                .unwrap();
+        }
+        let list = v1::ListRequest {
+            path: Some(at("")),
+            with_content: true,
+            ..Default::default()
+        };
+        let lists = vec![request(Op::List(list)); 20];
+        let ids = client.send(lists).await;
+        node.env.sleep(std::time::Duration::from_secs(5)).await; // nothing is taken meanwhile
+        for id in ids {
+            let Some(Body::Listing(listing)) = client.answer(id).await.body else {
+                panic!("late")
+            };
+            assert_eq!(listing.entries.len(), 100);
+        }
+        node.role.stop().await;
+        assert!(client.answers.next().await.is_none());
+    });
+}
+
+#[test]
 fn groups_are_placed_from_members() {
     SimWorld::run(5, |world| async move {
         let mut cluster = Cluster::new(&world);

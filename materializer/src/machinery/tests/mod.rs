@@ -228,31 +228,38 @@ impl Client {
             request.id = self.last_id;
         }
         let ids = requests.iter().map(|request| request.id).collect();
-        self.requests
-            .send(v1::RequestBatch { requests })
-            .await
-            .unwrap();
+        let batch = v1::RequestBatch { requests };
+        let _ = self.requests.send(batch).await; // a stream that ended says so where answers are
         ids
     }
 
     async fn answer(&mut self, id: u64) -> v1::Answer {
+        self.heard(id).await.expect("the stream goes on")
+    }
+
+    /// `None`: the stream ended before.
+    async fn heard(&mut self, id: u64) -> Option<v1::Answer> {
         while !self.early.contains_key(&id) {
             let wait = self
                 .env
                 .timeout(std::time::Duration::from_secs(60), self.answers.next());
-            let batch = wait.await.expect("an answer").unwrap().unwrap();
+            let batch = wait.await.expect("an answer")?.unwrap();
             self.early
                 .extend(batch.answers.into_iter().map(|answer| (answer.id, answer)));
         }
-        self.early.remove(&id).unwrap()
+        self.early.remove(&id)
     }
 
     async fn ask(&mut self, request: v1::Request) -> Result<v1::Answer, Refusal> {
         let ids = self.send(vec![request]).await;
-        let answer = self.answer(ids[0]).await;
-        match answer.body {
-            Some(Body::Refusal(refusal)) => Err(refusal.into()),
-            _ => Ok(answer),
+        let answer = self.heard(ids[0]).await;
+        let lost = || Refusal::new(Code::TimedOut, "request", "the stream ended");
+        match answer.ok_or_else(lost)? {
+            v1::Answer {
+                body: Some(Body::Refusal(refusal)),
+                ..
+            } => Err(refusal.into()),
+            answer => Ok(answer),
         }
     }
 

@@ -144,13 +144,19 @@ async fn send_once(
         stream.session = session;
     }
     let request = retry(&stream.mutation(3, seq, op), attempt);
-    let doubles = 1 + world.below(2) as usize;
-    let ids = stream.send(vec![request; doubles]).await;
+    let lost = Err(Refusal::new(Code::TimedOut, "answer", "lost on its way"));
     if world.below(4) == 0 {
+        stream.send(vec![request]).await;
         env.sleep(Duration::from_millis(world.below(40))).await;
-        return Err(Refusal::new(Code::TimedOut, "answer", "lost on its way"));
+        return lost;
     }
-    match stream.answer(ids[0]).await.body {
+    let ids = stream
+        .send(vec![request; 1 + world.below(2) as usize])
+        .await;
+    let Some(answer) = stream.heard(ids[0]).await else {
+        return lost;
+    };
+    match answer.body {
         Some(Body::Done(_)) => Ok(()),
         Some(Body::Refusal(refusal)) => Err(refusal.into()),
         other => panic!("{other:?}"),
