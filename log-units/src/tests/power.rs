@@ -98,11 +98,15 @@ impl Life {
         self.rig.fake.known.lock().cuts_at_once = false;
         self.rig.restart_with(change).await;
         let end = self.rig.fake.known.lock().next_lsn;
-        let scanned = match self.rig.scan(1, end - 1).await {
-            Ok(answered) if answered.refusal.is_none() => answered.frames,
-            Ok(answered) => return Err(format!("{:?}", answered.refusal)),
-            Err(refusal) => return Err(format!("{refusal:?}")),
-        };
+        let mut scanned = Vec::new();
+        if end > 1 {
+            let answered = self.rig.scan(1, end - 1).await;
+            let answered = answered.map_err(|refusal| format!("{refusal:?}"))?;
+            if let Some(refusal) = answered.refusal {
+                return Err(format!("{refusal:?}"));
+            }
+            scanned = answered.frames;
+        }
         let mut known = self.rig.fake.known.lock();
         judge(&known, &promised, &scanned, &self.sent)?;
         known.cuts_at_once = true;
