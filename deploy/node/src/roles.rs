@@ -1,5 +1,6 @@
 //! The roles of one process, from its directory to running and registered; the same over TCP and simulated.
 mod materializer;
+mod sequencer;
 mod unit;
 
 use crate::config::{NodeConfig, RoleName};
@@ -9,11 +10,11 @@ use dfs_env::{Env, Task};
 use dfs_rpc::members::{BeatSource, keep_alive};
 use dfs_rpc::roles::Connector;
 use dfs_rpc::serve::SharedRoles;
-use dfs_sequencer::{SequencerConfig, SequencerRole};
 use dfs_wire::limits::PROTOCOL_VERSION;
 use dfs_wire::{Refusal, v1};
 use materializer::Materializers;
 use parking_lot::Mutex;
+use sequencer::Voter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,7 +42,7 @@ pub struct Place {
 pub struct RoleSet {
     env: Env,
     shared: SharedRoles,
-    sequencer: Option<Arc<SequencerRole>>,
+    voter: Option<Arc<Voter>>,
     units: Arc<Units>,
     materializers: Arc<Materializers>,
     pub owner: v1::Owner,
@@ -58,7 +59,7 @@ impl RoleSet {
     /// # Errors
     /// When a directory cannot be used, or the cluster refuses this process.
     pub async fn start(mut place: Place) -> anyhow::Result<RoleSet> {
-        let sequencer = start_sequencer(&place).await?;
+        let voter = open_voter(&place).await?;
         let units = Units::open(&place).await?;
         let incarnation = place.env.random_u64();
         let registered = join(&place, incarnation, units.slots()).await?;
@@ -78,6 +79,7 @@ impl RoleSet {
             keep_alive(&place.env, place.connector.clone(), source)
         };
         let mut tasks = vec![beating];
+        tasks.extend(voter.as_ref().map(Voter::supervise));
         tasks.extend(units.supervise(&place.env));
         if place.config.runs(RoleName::Materializer) {
             let cluster_id = registered.cluster_id.clone();
@@ -86,7 +88,7 @@ impl RoleSet {
         Ok(RoleSet {
             env: place.env,
             shared: place.shared,
-            sequencer,
+            voter,
             units,
             materializers,
             owner,
@@ -109,7 +111,14 @@ impl RoleSet {
 
     /// Waits until a role has ended in a way that no restart can cure, and says why.
     pub async fn failed(&self) -> Refusal {
-        self.materializers.failed().await
+        let Some(voter) = &self.voter else {
+            return self.materializers.failed().await;
+        };
+        tokio::select! {
+            biased;
+            refusal = voter.failed() => refusal,
+            refusal = self.materializers.failed() => refusal,
+        }
     }
 
     /// Orderly: the materializer first, the sequencer last.
@@ -119,8 +128,8 @@ impl RoleSet {
         }
         self.materializers.stop().await;
         self.units.stop().await;
-        if let Some(sequencer) = &self.sequencer {
-            sequencer.stop().await;
+        if let Some(voter) = &self.voter {
+            voter.stop().await;
         }
         let mut shared = self.shared.write();
         (shared.sequencer, shared.materializer) = (None, None);
@@ -128,17 +137,24 @@ impl RoleSet {
     }
 }
 
-async fn start_sequencer(place: &Place) -> anyhow::Result<Option<Arc<SequencerRole>>> {
+async fn open_voter(place: &Place) -> anyhow::Result<Option<Arc<Voter>>> {
     if !place.config.runs(RoleName::Sequencer) {
         return Ok(None);
     }
-    let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
-    let config = SequencerConfig::single(place.address.clone(), replicas, quorum);
-    let role = SequencerRole::start(&place.env, &place.directory.sequencer(), config)
-        .await
-        .context("the sequencer does not start")?;
-    place.shared.write().sequencer = Some(role.clone());
-    Ok(Some(role))
+    Voter::open(place).await.map(Some)
+}
+
+/// Waits until a role has said why it stops for good.
+async fn told(failed: &watch::Sender<Option<Refusal>>) -> Refusal {
+    let mut failed = failed.subscribe();
+    loop {
+        if let Some(refusal) = failed.borrow_and_update().clone() {
+            return refusal;
+        }
+        if failed.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Registers until the sequencer answers; only a refusal that no waiting can cure ends it.

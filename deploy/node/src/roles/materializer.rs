@@ -115,15 +115,7 @@ impl Materializers {
     }
 
     pub(super) async fn failed(&self) -> Refusal {
-        let mut failed = self.failed.subscribe();
-        loop {
-            if let Some(refusal) = failed.borrow_and_update().clone() {
-                return refusal;
-            }
-            if failed.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        super::told(&self.failed).await
     }
 
     pub(super) async fn stop(&self) {
@@ -141,7 +133,7 @@ impl Opening {
             rank: self.rank,
             cluster_id: self.cluster_id.clone(),
             store: self.store(),
-            settings: self.settings.clone(),
+            settings: self.settings,
             members: self.members.clone(),
         };
         MaterializerRole::start(self.env.clone(), config, self.log.clone()).await
