@@ -220,7 +220,8 @@ impl Shard {
                 Ok(())
             }
             Ok(SessionPlan::Planned { session, planned }) => {
-                self.append(id, *planned, Gives::Session(session), false)
+                // As privileged as the deletions that it is opened for (FOLD-T5).
+                self.append(id, *planned, Gives::Session(session), true)
             }
             Err(Unplanned::Blocked(ticket)) => {
                 self.blocked.entry(ticket).or_default().push(id);

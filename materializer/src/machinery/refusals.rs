@@ -42,7 +42,7 @@ impl Shard {
         match &op.work {
             Work::Mutate { slot, .. } if slot.attempt > 1 && !refusal.is_retryable() => {
                 let planned = recorded(op, slot, primary.term, &refusal);
-                self.append(id, planned, Gives::Refusal(refusal), false)
+                self.append(id, planned, Gives::Refusal(refusal), true)
             }
             _ => {
                 self.refuse_later(id, refusal);
