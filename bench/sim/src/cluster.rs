@@ -81,7 +81,7 @@ impl Cluster {
         let own = env.clone();
         env.spawn("process", async move {
             if let Err(error) = process(own, name, connector, roles).await {
-                alarms::raise(format!("{name} does not start: {error:#}"));
+                alarms::raise(format!("{name} ended: {error:#}"));
             }
         });
     }

@@ -61,9 +61,14 @@ pub(crate) async fn compare_replicas(
     cluster
         .network
         .note(env, "digest", "both", &digest.to_le_bytes());
-    let refolded = digest_of(&connector, other, lsn)
-        .await
-        .map_err(|refusal| format!("no refold up to LSN {lsn}: {refusal:?}"))?;
+    let refolded = loop {
+        match digest_of(&connector, other, lsn).await {
+            Ok(refolded) => break refolded,
+            // The question may have arrived twice, and one refold runs at a time.
+            Err(refusal) if refusal.is_retryable() => env.sleep(LOOK_EVERY).await,
+            Err(refusal) => return Err(format!("no refold up to LSN {lsn}: {refusal:?}")),
+        }
+    };
     if (refolded.lsn, refolded.digest) != (lsn, digest) {
         return Err(format!("a refold up to LSN {lsn} gives another digest"));
     }

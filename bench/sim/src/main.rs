@@ -25,6 +25,7 @@ struct Arguments {
 enum BrokenName {
     LyingDisks,
     SkippedFrame,
+    ForgottenSlots,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         broken: arguments.broken.map(|broken| match broken {
             BrokenName::LyingDisks => Broken::LyingDisks,
             BrokenName::SkippedFrame => Broken::SkippedFrame,
+            BrokenName::ForgottenSlots => Broken::ForgottenSlots,
         }),
     };
     let clock = Env::real();

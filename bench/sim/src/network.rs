@@ -25,6 +25,9 @@ const LATE_ONE_IN: u64 = 64;
 /// … by up to so many µs: beyond a fsync, below any time-out.
 const LATE_US_MAX: u64 = 20_000;
 
+/// Where messages may arrive twice, one in so many does.
+const DOUBLED_ONE_IN: u64 = 16;
+
 /// Everything between the processes of one world. Clones are the same network.
 #[derive(Clone)]
 pub(crate) struct Network {
@@ -37,6 +40,7 @@ struct Inner {
     start: Instant,
     hosts: Mutex<BTreeMap<String, Host>>,
     frame_to_skip: AtomicBool,
+    slots_forgotten: AtomicBool,
 }
 
 /// One incarnation of a process, as others reach it.
@@ -55,6 +59,7 @@ impl Network {
             start: env.now(),
             hosts: Mutex::default(),
             frame_to_skip: AtomicBool::new(false),
+            slots_forgotten: AtomicBool::new(false),
         };
         Network {
             inner: Arc::new(inner),
@@ -78,6 +83,19 @@ impl Network {
 
     fn takes_frame_to_skip(&self) -> bool {
         self.inner.frame_to_skip.swap(false, Ordering::SeqCst)
+    }
+
+    /// From now on what arrives twice looks like two requests (`Broken::ForgottenSlots`).
+    pub(crate) fn forget_slots(&self) {
+        self.inner.slots_forgotten.store(true, Ordering::SeqCst);
+    }
+
+    fn forgets_slots(&self) -> bool {
+        self.inner.slots_forgotten.load(Ordering::SeqCst)
+    }
+
+    fn doubles(&self) -> bool {
+        self.forgets_slots() || self.world().below(DOUBLED_ONE_IN) == 0
     }
 
     pub(crate) fn trace(&self) -> &Trace {

@@ -10,7 +10,7 @@ use crate::network::Network;
 use crate::trace::Trace;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
-use dfs_fs::{Fs, FsConfig, When};
+use dfs_fs::{Entry, Fs, FsConfig, Seen, When};
 use dfs_wire::v1;
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ const WORKERS: u32 = 2;
 const OPERATIONS: u32 = 25;
 /// Of simulated time: every fault is over after seconds, so what takes longer hangs.
 const WITHIN: Duration = Duration::from_secs(300);
+/// Between two looks at a cluster that is being made.
+const BIRTH_EVERY: Duration = Duration::from_millis(5);
 /// Longer than any fault, so that no outcome stays unknown.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -32,6 +34,8 @@ pub enum Broken {
     LyingDisks,
     /// A replica is told that a frame is not for it.
     SkippedFrame,
+    /// A request that is sent twice counts as two.
+    ForgottenSlots,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,11 +144,11 @@ impl Scenario {
     /// (faults, operations).
     async fn play(self) -> (Vec<String>, usize) {
         self.cluster.start_all();
-        let plan = self.break_build();
         let (clients, root) = match self.connect().await {
             Ok(connected) => connected,
             Err(why) => return (vec![why], 0),
         };
+        let plan = self.plan();
         let (cluster, env) = (self.cluster.clone(), self.env.clone());
         let striking = self.env.spawn("faults", faults::strike(cluster, env, plan));
         let mut working = Vec::new();
@@ -169,7 +173,9 @@ impl Scenario {
         (faults, history.len())
     }
 
-    fn break_build(&self) -> Vec<Fault> {
+    /// The faults to come; and what is broken on purpose is broken from now on.
+    fn plan(&self) -> Vec<Fault> {
+        let network = &self.cluster.network;
         match self.options.broken {
             None => faults::plan(&self.world),
             Some(Broken::LyingDisks) => {
@@ -179,14 +185,20 @@ impl Scenario {
                 }
                 vec![Fault::PowerLossOfUnits]
             }
-            Some(Broken::SkippedFrame) => Vec::new(),
+            Some(Broken::SkippedFrame) => {
+                network.skip_a_frame();
+                Vec::new()
+            }
+            Some(Broken::ForgottenSlots) => {
+                network.forget_slots();
+                Vec::new()
+            }
         }
     }
 
     /// The clients, and what the root was like before anything was done.
     async fn connect(&self) -> Result<(Vec<Client>, v1::Attr), String> {
-        let mut clients = Vec::new();
-        let mut born = None;
+        let mut connected = Vec::new();
         for name in CLIENTS {
             let env = self.world.node(name);
             let config = FsConfig {
@@ -195,30 +207,35 @@ impl Scenario {
                 ..FsConfig::default()
             };
             let connector = self.cluster.outsider(&env, name);
-            let connected = Fs::connect(env, connector, config).await;
-            let fs = connected.map_err(|refusal| format!("{name} cannot connect: {refusal:?}"))?;
-            if born.is_none() {
-                let root = fs.stat(&address(""), When::Head).await;
-                born = Some(root.map_err(|refusal| format!("no root: {refusal:?}"))?);
-            }
-            let birth_lsn = born.as_ref().map_or(0, |root| root.lsn);
-            self.history.tell(birth_lsn);
-            clients.push(Client {
-                name: name.into(),
-                fs,
-                world: self.world.clone(),
-                history: self.history.clone(),
-                birth_lsn,
-            });
+            let fs = Fs::connect(env, connector, config).await;
+            connected.push(fs.map_err(|refusal| format!("{name} cannot connect: {refusal:?}"))?);
         }
-        if self.options.broken == Some(Broken::SkippedFrame) {
-            self.cluster.network.skip_a_frame();
-        }
-        let root = born.map(|root| v1::Attr {
-            mode: root.mode,
-            ..v1::Attr::default()
+        let root = self.birth(&connected[0]).await?;
+        self.history.tell(root.lsn);
+        let clients = connected.into_iter().zip(CLIENTS).map(|(fs, name)| Client {
+            name: name.into(),
+            fs,
+            world: self.world.clone(),
+            history: self.history.clone(),
+            birth_lsn: root.lsn,
         });
-        Ok((clients, root.unwrap_or_default()))
+        let mode = root.mode;
+        let attr = v1::Attr {
+            mode,
+            ..v1::Attr::default()
+        };
+        Ok((clients.collect(), attr))
+    }
+
+    /// A log that holds nothing yet has no root: it is made by the first primary.
+    async fn birth(&self, fs: &Fs) -> Result<Seen<Entry>, String> {
+        loop {
+            match fs.find(&address(""), When::Head).await {
+                Ok(Some(root)) => return Ok(root),
+                Ok(None) => self.env.sleep(BIRTH_EVERY).await,
+                Err(refusal) => return Err(format!("no root: {refusal:?}")),
+            }
+        }
     }
 
     async fn end(&self, client: &Client, faults: &mut Vec<String>) {

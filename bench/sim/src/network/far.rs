@@ -1,9 +1,11 @@
 //! Roles of other processes, as the same traits.
+use super::Network;
 use super::link::Link;
 use async_trait::async_trait;
 use dfs_rpc::roles::{Answers, LogUnit, Materializer, Requests, Sequencer};
 use dfs_rpc::serve::Roles;
 use dfs_wire::frame::Frame;
+use dfs_wire::limits::SESSION_SLOTS;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::{Refusal, v1};
 use futures::StreamExt;
@@ -26,7 +28,7 @@ impl Sequencer for FarSequencer {
     async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
         self.0.there("keep-alive").await?;
         let role = self.0.role("keep-alive", sequencer)?;
-        let (beats, held) = self.0.outgoing("beat", beats, false);
+        let (beats, held) = self.0.outgoing("beat", beats, None);
         let handler = async move { role.keep_alive(beats).await };
         self.0.answers("members", handler, Some(held)).await
     }
@@ -43,7 +45,7 @@ impl Sequencer for FarSequencer {
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
         self.0.there("unit").await?;
         let role = self.0.role("unit", sequencer)?;
-        let (reports, held) = self.0.outgoing("report", reports, false);
+        let (reports, held) = self.0.outgoing("report", reports, None);
         let handler = async move { role.unit(reports).await };
         self.0.answers("order", handler, Some(held)).await
     }
@@ -92,7 +94,7 @@ impl LogUnit for FarUnit {
         frames: Requests<v1::AppendRequest>,
     ) -> Result<Answers<v1::CreditBatch>, Refusal> {
         let role = self.there("append").await?;
-        let (frames, held) = self.link.outgoing("append", frames, false);
+        let (frames, held) = self.link.outgoing("append", frames, None);
         let handler = async move { role.append(frames).await };
         self.link.answers("credit", handler, Some(held)).await
     }
@@ -119,7 +121,7 @@ impl LogUnit for FarUnit {
 
     async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
         let role = self.there("store").await?;
-        let (parts, _held) = self.link.outgoing("store", parts, false);
+        let (parts, _held) = self.link.outgoing("store", parts, None);
         let handler = async move { role.store(parts).await };
         let stored = self.link.handled("store", handler).await;
         self.link.back("stored", stored).await
@@ -159,6 +161,16 @@ fn hidden(item: &mut v1::ScanItem) -> Option<(&mut v1::ScanItem, v1::Skip)> {
 
 pub(super) struct FarMaterializer(pub(super) Link);
 
+/// The same batch; in a broken build, in slots that nobody uses.
+fn double(network: &Network, batch: &v1::RequestBatch) -> v1::RequestBatch {
+    let mut batch = batch.clone();
+    if network.forgets_slots() {
+        let slots = batch.requests.iter_mut().flat_map(|r| &mut r.slot);
+        slots.for_each(|slot| slot.slot += SESSION_SLOTS / 2);
+    }
+    batch
+}
+
 fn materializer(roles: &Roles) -> Option<Arc<dyn Materializer>> {
     roles.materializer.clone()
 }
@@ -171,7 +183,7 @@ impl Materializer for FarMaterializer {
     ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
         self.0.there("requests").await?;
         let role = self.0.role("requests", materializer)?;
-        let (requests, held) = self.0.outgoing("request", requests, true);
+        let (requests, held) = self.0.outgoing("request", requests, Some(double));
         let handler = async move { role.requests(requests).await };
         self.0.answers("answer", handler, Some(held)).await
     }

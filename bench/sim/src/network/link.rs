@@ -13,8 +13,6 @@ use tokio::time::Instant;
 
 /// Messages of one stream under way: as many as a few windows of HTTP/2 hold.
 const STREAM_MESSAGES_MAX: usize = 64;
-/// Where messages may arrive twice, one in so many does.
-const DOUBLED_ONE_IN: u64 = 16;
 
 /// From one incarnation of a process to one of another.
 #[derive(Clone)]
@@ -41,6 +39,9 @@ enum Sent<T> {
 }
 
 type Under<T> = (Instant, T);
+
+/// Makes the second of two where a message may arrive twice.
+pub(super) type Double<T> = fn(&Network, &T) -> T;
 
 impl Link {
     pub(super) fn note(&self, what: &str, message: &impl Message) {
@@ -119,16 +120,16 @@ impl Link {
     }
 
     /// What the caller streams, as it arrives at the other side.
-    pub(super) fn outgoing<T: Message + Clone + 'static>(
+    pub(super) fn outgoing<T: Message + 'static>(
         &self,
         what: &'static str,
         requests: Requests<T>,
-        doubles: bool,
+        double: Option<Double<T>>,
     ) -> (Requests<T>, Held<()>) {
         let (sender, receiver) = mpsc::channel(STREAM_MESSAGES_MAX);
         let link = self.clone();
         let pump = self.from.spawn("link out", async move {
-            link.pump_out(what, requests, sender, doubles).await;
+            link.pump_out(what, requests, sender, double).await;
         });
         let env = self.to.env.clone();
         let arriving = stream::unfold((receiver, env), |(mut receiver, env)| async move {
@@ -139,12 +140,12 @@ impl Link {
         (arriving.boxed(), Held(pump))
     }
 
-    async fn pump_out<T: Message + Clone>(
+    async fn pump_out<T: Message>(
         &self,
         what: &'static str,
         mut requests: Requests<T>,
         sender: mpsc::Sender<Under<T>>,
-        doubles: bool,
+        double: Option<Double<T>>,
     ) {
         let mut last = self.from.now();
         loop {
@@ -155,8 +156,9 @@ impl Link {
             };
             let Some(message) = message else { return };
             self.note(what, &message);
-            let doubled = doubles && self.network.world().below(DOUBLED_ONE_IN) == 0;
-            let twice = doubled.then(|| message.clone());
+            let twice = double
+                .filter(|_| self.network.doubles())
+                .map(|double| double(&self.network, &message));
             for message in std::iter::once(message).chain(twice) {
                 last = last.max(self.from.now() + self.network.delay());
                 if sender.send((last, message)).await.is_err() {

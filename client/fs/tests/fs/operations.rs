@@ -64,6 +64,25 @@ async fn a_record_with_another_checksum_than_the_bytes_is_never_believed() {
     }
 }
 
+/// What a truncate in the middle of an extent leaves: no checksum of the whole, and the extents' own.
+#[tokio::test]
+async fn a_file_that_was_cut_inside_an_extent_is_read() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    write(&fs, "/f", bytes(100_000)).await;
+    let cut = |size: u64| {
+        let mut state = cluster.state.lock();
+        let content = &mut state.namespace.nodes.get_mut(&b"f"[..]).unwrap().content;
+        (content.size, content.crc32c) = (size, 0);
+        content.extents[0].length = 70_001;
+    };
+    cut(70_001);
+    assert!(read(&fs, "/f", None).await == bytes(100_000).slice(..70_001));
+    cut(70_002);
+    let reading = fs.read(&at("/f"), When::Head, None).await.unwrap();
+    assert_eq!(reading.collect().await.unwrap_err().code(), Code::Corrupt);
+}
+
 #[tokio::test]
 async fn a_source_that_fails_commits_nothing() {
     let cluster = Cluster::new();

@@ -1,0 +1,67 @@
+//! A few seeds, one of them in two processes, and the broken builds that must be caught.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use dfs_sim::{Broken, Options, run};
+use std::process::Command;
+
+/// One of each kind of fault, and one with several.
+#[test]
+fn seeds_are_good() {
+    for seed in 0..8 {
+        if let Err(failure) = run(seed, &Options::default()) {
+            panic!("{failure}");
+        }
+    }
+}
+
+fn line_of(seed: u64, seeds: u64) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dfs-sim"));
+    let first = (seed + 1 - seeds).to_string();
+    command.args(["--seed", &first, "--seeds", &seeds.to_string()]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    text.lines().last().unwrap().to_owned()
+}
+
+/// M1: alone in its process, and after another seed in another process.
+#[test]
+fn a_seed_is_one_run() {
+    let alone = line_of(15, 1);
+    assert!(alone.starts_with("seed 15 ok trace "), "{alone}");
+    assert_eq!(alone, line_of(15, 2));
+    assert_ne!(alone.replace("15", "14"), line_of(14, 1));
+}
+
+fn faults_of(broken: Broken, seed: u64) -> Vec<String> {
+    let options = Options {
+        broken: Some(broken),
+        ..Options::default()
+    };
+    run(seed, &options).expect_err("it is broken").faults
+}
+
+/// M3, beside seed 6 of `seeds_are_good`: honest disks lose power in the same way.
+#[test]
+fn disks_that_lie_about_syncs_are_caught() {
+    let faults = faults_of(Broken::LyingDisks, 6);
+    assert!(!faults.is_empty());
+}
+
+/// M3
+#[test]
+fn a_frame_that_is_not_folded_is_caught() {
+    let faults = faults_of(Broken::SkippedFrame, 0);
+    let told = faults
+        .iter()
+        .any(|fault| fault.contains("is not the next frame"));
+    assert!(told, "{faults:?}");
+}
+
+/// M3: every role is content with it, only the model is not.
+#[test]
+fn a_mutation_that_happens_twice_is_caught() {
+    let faults = faults_of(Broken::ForgottenSlots, 0);
+    let told = faults.iter().any(|fault| fault.contains("the model"));
+    assert!(told, "{faults:?}");
+}
