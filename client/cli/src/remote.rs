@@ -6,10 +6,15 @@ use dfs_fs::{Fs, FsConfig};
 use dfs_log::{ClusterLog, SharedLog};
 use dfs_rpc::connector::NodeConnector;
 use dfs_rpc::serve::SharedRoles;
+use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How the tree that is not a branch is called in addresses.
 pub(crate) const MAIN_TREE_NAME: &str = "main";
+
+/// A cluster that is there answers within milliseconds.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// A cluster that has answered.
 #[derive(Clone)]
@@ -38,13 +43,33 @@ pub(crate) async fn connect(env: &Env, profile: &Profile, config: FsConfig) -> O
         profile.sequencers.clone(),
     );
     connector.identify(cluster_id.into(), 0, 0, "client");
-    let connected = Fs::connect(env.clone(), connector.clone(), config).await;
+    let connected = patiently(
+        env,
+        profile,
+        Fs::connect(env.clone(), connector.clone(), config),
+    );
+    let connected = connected.await;
     let fs = connected.map_err(|refusal| hint(Failure::from(refusal), profile))?;
     Ok(Cluster {
         fs,
         connector,
         env: env.clone(),
     })
+}
+
+/// A cluster that restarts is waited for; a person is told, before wondering.
+async fn patiently<T>(env: &Env, profile: &Profile, connecting: impl Future<Output = T>) -> T {
+    let mut connecting = std::pin::pin!(connecting);
+    tokio::select! {
+        biased;
+        connected = &mut connecting => return connected,
+        () = env.sleep(TOLD_AFTER) => {}
+    }
+    if std::io::stderr().is_terminal() {
+        let asked = profile.sequencers.join(", ");
+        eprintln!("no answer from {asked} yet; asking on until --timeout");
+    }
+    connecting.await
 }
 
 /// Nobody answers: most often nothing runs there yet.

@@ -63,7 +63,7 @@ fn a_stop_loses_nothing_and_the_digest_stays() {
     let digest = system.ok(["verify", "digest"]);
     let at = lsn(&digest).to_string();
     system.ok(["dev", "down"]);
-    assert_eq!(system.run(["ls", "/"]).code, 6);
+    assert_eq!(system.run(["ls", "/", "--timeout", "1s"]).code, 6);
 
     system.ok(["dev", "up", "--port", "0"]);
     assert_eq!(system.ok(["cat", "/f"]), "two and more");
