@@ -25,6 +25,12 @@ const LATE_ONE_IN: u64 = 64;
 /// … by up to so many µs: beyond a fsync, below any time-out.
 const LATE_US_MAX: u64 = 20_000;
 
+/// In every so manieth seed one message in so many is very late, …
+const SLOW_SEED_ONE_IN: u64 = 3;
+/// … which holds up all behind it in its stream, …
+const VERY_LATE_ONE_IN: u64 = 256;
+/// … by up to so many µs: silent for longer than a member may be.
+const VERY_LATE_US_MAX: u64 = 2_000_000;
 /// Where messages may arrive twice, one in so many does.
 const DOUBLED_ONE_IN: u64 = 16;
 
@@ -121,6 +127,10 @@ impl Network {
         let mut us = least + world.below(most - least);
         if world.below(LATE_ONE_IN) == 0 {
             us += world.below(LATE_US_MAX);
+        }
+        let slow = world.seed() % SLOW_SEED_ONE_IN == 2;
+        if slow && world.below(VERY_LATE_ONE_IN) == 0 {
+            us += world.below(VERY_LATE_US_MAX);
         }
         Duration::from_micros(us)
     }

@@ -148,10 +148,11 @@ impl Scenario {
             Ok(connected) => connected,
             Err(why) => return (vec![why], 0),
         };
-        let plan = self.plan();
-        let (cluster, env) = (self.cluster.clone(), self.env.clone());
-        let striking = self.env.spawn("faults", faults::strike(cluster, env, plan));
         let mut working = Vec::new();
+        for plan in self.plans() {
+            let strike = faults::strike(self.cluster.clone(), self.env.clone(), plan);
+            working.push(self.env.spawn("faults", strike));
+        }
         for client in clients
             .iter()
             .cycle()
@@ -161,7 +162,7 @@ impl Scenario {
             working.push(client.fs.env().spawn("worker", work));
         }
         let mut faults = Vec::new();
-        for task in working.into_iter().chain([striking]) {
+        for task in working {
             if let Err(end) = task.await {
                 faults.push(end.to_string());
             }
@@ -174,16 +175,16 @@ impl Scenario {
     }
 
     /// The faults to come; and what is broken on purpose is broken from now on.
-    fn plan(&self) -> Vec<Fault> {
+    fn plans(&self) -> Vec<Vec<Fault>> {
         let network = &self.cluster.network;
         match self.options.broken {
-            None => faults::plan(&self.world),
+            None => faults::plans(&self.world),
             Some(Broken::LyingDisks) => {
                 let parts = ["d/unit-1/log", "d/unit-1/extents"];
                 for (unit, part) in UNITS.iter().flat_map(|unit| parts.map(|part| (unit, part))) {
                     self.world.disk(unit, part).pretend_syncs();
                 }
-                vec![Fault::PowerLossOfUnits]
+                vec![vec![Fault::PowerLossOfUnits]]
             }
             Some(Broken::SkippedFrame) => {
                 network.skip_a_frame();

@@ -4,10 +4,10 @@
 use dfs_sim::{Broken, Options, run};
 use std::process::Command;
 
-/// One of each kind of fault, and one with several.
+/// One of each kind of fault, and some with several.
 #[test]
 fn seeds_are_good() {
-    for seed in 0..8 {
+    for seed in 0..20 {
         if let Err(failure) = run(seed, &Options::default()) {
             panic!("{failure}");
         }
