@@ -24,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) history: Arc<History>,
     /// Nothing is asked about what was before it.
     pub(crate) birth_lsn: u64,
+    /// Its log time.
+    pub(crate) birth_us: u64,
 }
 
 pub(crate) fn address(path: &str) -> Address {
@@ -82,6 +84,12 @@ impl Client {
     fn past(&self) -> u64 {
         let told = self.history.told_lsn().max(self.birth_lsn);
         self.birth_lsn + self.world.below(told - self.birth_lsn + 1)
+    }
+
+    /// Some log time of the past.
+    fn past_us(&self) -> u64 {
+        let told = self.history.told_us().max(self.birth_us);
+        self.birth_us + self.world.below(told - self.birth_us + 1)
     }
 
     async fn mutate(&self, op: Op, doing: impl Future<Output = Result<Committed, Refusal>>) {
@@ -205,21 +213,27 @@ impl Client {
             mode: v1::CommitMode::Replace as i32,
         });
         let (from, to) = (address(path), address(&to));
-        let doing = self.fs.copy(&from, when(past), &to, false);
+        let doing = self
+            .fs
+            .copy(&from, past.map_or(When::Head, When::Lsn), &to, false);
         self.mutate(op, doing).await;
     }
 
     async fn look(&self) {
         let asked = [Asked::Stat, Asked::List, Asked::Bytes][self.world.below(3) as usize];
-        let at_lsn = self.chance(3).then(|| self.past());
+        let when = match self.world.below(6) {
+            0 => When::Lsn(self.past()),
+            1 => When::TimeUs(self.past_us()),
+            _ => When::Head,
+        };
         let path = self.path(u64::from(asked == Asked::Bytes));
-        self.read(&path, at_lsn, asked).await;
+        self.read(&path, when, asked).await;
     }
 
     /// One read, noted.
-    pub(crate) async fn read(&self, path: &str, at_lsn: Option<u64>, asked: Asked) {
+    pub(crate) async fn read(&self, path: &str, when: When, asked: Asked) {
         let floor = self.history.told_lsn();
-        let (at, when) = (address(path), when(at_lsn));
+        let at = address(path);
         let answer = match asked {
             Asked::Stat => self.fs.stat(&at, when).await.map(Answer::Stat),
             Asked::List => self.fs.list(&at, when, b"", 0).await.map(Answer::List),
@@ -229,7 +243,7 @@ impl Client {
         let client = self.name.clone();
         let what = What::Read(Read {
             path,
-            at_lsn,
+            when,
             answer,
             asked,
         });
@@ -245,10 +259,6 @@ impl Client {
         let entry = reading.entry.clone();
         Ok(Answer::Bytes(entry, reading.collect().await?))
     }
-}
-
-fn when(at_lsn: Option<u64>) -> When {
-    at_lsn.map_or(When::Head, When::Lsn)
 }
 
 /// As the model keeps it: small ones whole, large ones as an extent of that number.

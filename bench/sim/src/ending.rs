@@ -3,6 +3,7 @@ use crate::client::{Client, all_paths};
 use crate::cluster::{Cluster, MATERIALIZERS, address};
 use crate::history::Asked;
 use dfs_env::Env;
+use dfs_fs::When;
 use dfs_rpc::roles::Connector;
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
@@ -21,8 +22,8 @@ const DIGEST_WITHIN_US: u64 = 30_000_000;
 /// Every path, now and at some LSNs of the past, into the history.
 pub(crate) async fn read_everything(client: &Client) {
     let (birth, told) = (client.birth_lsn, client.history.told_lsn());
-    let past = (0..PAST_STATES).map(|_| Some(birth + client.world.below(told - birth + 1)));
-    let moments: Vec<Option<u64>> = past.chain([None]).collect();
+    let past = (0..PAST_STATES).map(|_| When::Lsn(birth + client.world.below(told - birth + 1)));
+    let moments: Vec<When> = past.chain([When::Head]).collect();
     for moment in moments {
         for path in all_paths() {
             for asked in [Asked::Stat, Asked::List, Asked::Bytes] {

@@ -1,6 +1,6 @@
 //! What was asked and what was answered (M2).
 use bytes::Bytes;
-use dfs_fs::{Committed, Entry, Page, Seen};
+use dfs_fs::{Committed, Entry, Page, Seen, When};
 use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
 
@@ -19,8 +19,7 @@ pub(crate) enum What {
 
 pub(crate) struct Read {
     pub(crate) path: v1::Path,
-    /// `None`: now, linearizable.
-    pub(crate) at_lsn: Option<u64>,
+    pub(crate) when: When,
     pub(crate) answer: Result<Answer, Refusal>,
     pub(crate) asked: Asked,
 }
@@ -48,18 +47,18 @@ impl Answer {
 }
 
 impl What {
-    /// The LSN that the answer told of.
-    fn told_lsn(&self) -> u64 {
+    /// The LSN that the answer told of, and its log time; 0 where it did not.
+    fn told(&self) -> (u64, u64) {
         match self {
-            What::Mutation(_, Ok(committed)) => committed.lsn,
+            What::Mutation(_, Ok(committed)) => (committed.lsn, committed.log_time_us),
             What::Read(Read {
                 answer: Ok(answer), ..
-            }) => answer.lsn(),
+            }) => (answer.lsn(), 0),
             What::Mutation(_, Err(refusal))
             | What::Read(Read {
                 answer: Err(refusal),
                 ..
-            }) => refusal.get().lsn,
+            }) => (refusal.get().lsn, 0),
         }
     }
 }
@@ -74,6 +73,7 @@ pub(crate) struct History {
 struct State {
     done: Vec<Done>,
     told_lsn: u64,
+    told_us: u64,
     contents: u64,
 }
 
@@ -82,16 +82,21 @@ impl History {
         self.state.lock().told_lsn
     }
 
-    /// Somebody knows of this LSN.
-    pub(crate) fn tell(&self, lsn: u64) {
+    /// The latest log time that anybody has been told of.
+    pub(crate) fn told_us(&self) -> u64 {
+        self.state.lock().told_us
+    }
+
+    /// Somebody knows of this LSN, and of its log time.
+    pub(crate) fn tell(&self, (lsn, us): (u64, u64)) {
         let state = &mut *self.state.lock();
         state.told_lsn = state.told_lsn.max(lsn);
+        state.told_us = state.told_us.max(us);
     }
 
     pub(crate) fn add(&self, done: Done) {
-        let state = &mut *self.state.lock();
-        state.told_lsn = state.told_lsn.max(done.what.told_lsn());
-        state.done.push(done);
+        self.tell(done.what.told());
+        self.state.lock().done.push(done);
     }
 
     /// A number for bytes that are like no others.

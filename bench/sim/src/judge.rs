@@ -1,11 +1,13 @@
 //! The history against the reference file system: every acknowledged mutation exactly once, every answer true.
 use crate::history::{Answer, Asked, Done, Read, What, bytes_of};
 use bytes::{Bytes, BytesMut};
-use dfs_fs::{Committed, Entry, Kind};
+use dfs_fs::{Committed, Entry, Kind, When};
 use dfs_model::{Model, Node, Who};
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::v1::view::View;
 use dfs_wire::{Code, Refusal, v1};
+
+type Acknowledged<'a> = (&'a Done, &'a v1::Mutate, Committed);
 
 /// A refused mutation, until a state is found in which the model refuses it too.
 struct Refused<'a> {
@@ -19,7 +21,7 @@ struct Refused<'a> {
 pub(crate) fn judge(history: &[Done], birth_lsn: u64, root: v1::Attr) -> Vec<String> {
     let mut faults = Vec::new();
     let (mut model, born) = (Model::new(birth_lsn, root), birth_lsn);
-    let mut mutations: Vec<(&Done, &v1::Mutate, Committed)> = Vec::new();
+    let mut mutations: Vec<Acknowledged<'_>> = Vec::new();
     let mut refused = Vec::new();
     for done in history {
         match &done.what {
@@ -64,7 +66,8 @@ pub(crate) fn judge(history: &[Done], birth_lsn: u64, root: v1::Attr) -> Vec<Str
     }));
     for done in history {
         if let What::Read(read) = &done.what
-            && let Err(why) = check_read(&model, born, done, read)
+            && let Err(why) =
+                check_moment(&mutations, read).and_then(|()| check_read(&model, born, done, read))
         {
             let Read { path, asked, .. } = read;
             let client = &done.client;
@@ -109,14 +112,32 @@ fn past_of(request: &v1::Mutate) -> Option<u64> {
     }
 }
 
+/// A log time stands for the last LSN at or before it.
+fn check_moment(mutations: &[Acknowledged<'_>], read: &Read) -> Result<(), String> {
+    let (When::TimeUs(us), Ok(answer)) = (read.when, &read.answer) else {
+        return Ok(());
+    };
+    let lsn = answer.lsn();
+    let wrong = mutations
+        .iter()
+        .find(|(_, _, committed)| (committed.lsn <= lsn) != (committed.log_time_us <= us));
+    wrong.map_or(Ok(()), |(_, _, committed)| {
+        Err(format!(
+            "at {us} µs it saw LSN {lsn}; there is {committed:?}"
+        ))
+    })
+}
+
 fn check_read(model: &Model, birth_lsn: u64, done: &Done, read: &Read) -> Result<(), String> {
     let (lsn, code) = match &read.answer {
         Ok(answer) => (answer.lsn(), None),
         Err(refusal) => (refusal.get().lsn, Some(refusal.code())),
     };
-    match read.at_lsn {
-        Some(at) if lsn != at => return Err(format!("of LSN {at}, answered for {lsn} ({code:?})")),
-        None if lsn < done.floor => {
+    match read.when {
+        When::Lsn(at) if lsn != at => {
+            return Err(format!("of LSN {at}, answered for {lsn} ({code:?})"));
+        }
+        When::Head if lsn < done.floor => {
             return Err(format!(
                 "answered for LSN {lsn} ({code:?}), {} was known",
                 done.floor

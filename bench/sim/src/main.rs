@@ -1,5 +1,5 @@
 //! Runs seeds: `cargo run --release -p dfs-sim -- --seeds 100`.
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use dfs_env::Env;
 use dfs_sim::{Broken, Options, run};
 use std::process::ExitCode;
@@ -13,30 +13,23 @@ struct Arguments {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Of each of four workers.
+    #[arg(long, default_value_t = Options::default().operations)]
+    operations: u32,
     /// Print every event.
     #[arg(long)]
     trace: bool,
     /// Run a build that is broken on purpose: it must fail.
-    #[arg(long, value_enum)]
-    broken: Option<BrokenName>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum BrokenName {
-    LyingDisks,
-    SkippedFrame,
-    ForgottenSlots,
+    #[arg(long)]
+    broken: Option<Broken>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let options = Options {
         traces: arguments.trace,
-        broken: arguments.broken.map(|broken| match broken {
-            BrokenName::LyingDisks => Broken::LyingDisks,
-            BrokenName::SkippedFrame => Broken::SkippedFrame,
-            BrokenName::ForgottenSlots => Broken::ForgottenSlots,
-        }),
+        broken: arguments.broken,
+        operations: arguments.operations,
     };
     let clock = Env::real();
     let start = clock.now();

@@ -13,12 +13,14 @@ use dfs_env::sim::SimWorld;
 use dfs_fs::{Entry, Fs, FsConfig, Seen, When};
 use dfs_wire::v1;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 const CLIENTS: [&str; 2] = ["c1", "c2"];
 /// Tasks that share one client.
 const WORKERS: u32 = 2;
+/// Of each of them, unless told otherwise.
 const OPERATIONS: u32 = 25;
 /// Of simulated time: every fault is over after seconds, so what takes longer hangs.
 const WITHIN: Duration = Duration::from_secs(300);
@@ -38,11 +40,49 @@ pub enum Broken {
     ForgottenSlots,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub broken: Option<Broken>,
+    /// Of each worker; the number is a part of what a seed means.
+    pub operations: u32,
     /// Every event on standard error, with warnings of the roles.
     pub traces: bool,
+}
+
+impl Broken {
+    pub const ALL: [Broken; 3] = [
+        Broken::LyingDisks,
+        Broken::SkippedFrame,
+        Broken::ForgottenSlots,
+    ];
+
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Broken::LyingDisks => "lying-disks",
+            Broken::SkippedFrame => "skipped-frame",
+            Broken::ForgottenSlots => "forgotten-slots",
+        }
+    }
+}
+
+impl FromStr for Broken {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Broken, String> {
+        let found = Broken::ALL.into_iter().find(|broken| broken.name() == name);
+        found.ok_or_else(|| format!("use one of {:?}", Broken::ALL.map(Broken::name)))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            broken: None,
+            operations: OPERATIONS,
+            traces: false,
+        }
+    }
 }
 
 /// What a good run has to say.
@@ -60,6 +100,7 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Failure {
     pub seed: u64,
+    pub options: Options,
     pub faults: Vec<String>,
     pub last_lines: Vec<String>,
 }
@@ -72,11 +113,15 @@ impl fmt::Display for Failure {
         for fault in &self.faults {
             writeln!(f, "seed {}: {fault}", self.seed)?;
         }
-        let seed = self.seed;
+        let (seed, operations) = (self.seed, self.options.operations);
         write!(
             f,
-            "replay: cargo run --release -p dfs-sim -- --seeds 1 --seed {seed} --trace"
-        )
+            "replay: cargo run --release -p dfs-sim -- --seeds 1 --seed {seed} --operations {operations} --trace"
+        )?;
+        match self.options.broken {
+            Some(broken) => write!(f, " --broken {}", broken.name()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -96,6 +141,7 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
     }
     Err(Box::new(Failure {
         seed,
+        options,
         faults,
         last_lines,
     }))
@@ -158,7 +204,7 @@ impl Scenario {
             .cycle()
             .take(clients.len() * WORKERS as usize)
         {
-            let work = client.clone().work(OPERATIONS);
+            let work = client.clone().work(self.options.operations);
             working.push(client.fs.env().spawn("worker", work));
         }
         let mut faults = Vec::new();
@@ -212,13 +258,14 @@ impl Scenario {
             connected.push(fs.map_err(|refusal| format!("{name} cannot connect: {refusal:?}"))?);
         }
         let root = self.birth(&connected[0]).await?;
-        self.history.tell(root.lsn);
+        self.history.tell((root.lsn, root.log_time_us));
         let clients = connected.into_iter().zip(CLIENTS).map(|(fs, name)| Client {
             name: name.into(),
             fs,
             world: self.world.clone(),
             history: self.history.clone(),
             birth_lsn: root.lsn,
+            birth_us: root.log_time_us,
         });
         let mode = root.mode;
         let attr = v1::Attr {
