@@ -36,8 +36,12 @@ impl Session {
                 Outcome::Refused(refusal) => return Err(refusal),
                 Outcome::Unknown(why) => return Err(unknown(what, &why)),
                 // Nothing of it was ever accepted: again, under a new session.
-                Outcome::SessionGone(generation) => {
+                Outcome::SessionGone(generation, refusal) => {
                     grant = self.newer_than(generation, deadline).await?;
+                    if grant.session == mutation.session {
+                        // Another one is gone: that under which its extents were stored (FOLD-S4).
+                        return Err(refusal);
+                    }
                 }
             }
         }
@@ -70,7 +74,7 @@ enum Outcome {
     Refused(Refusal),
     Unknown(Refusal),
     /// The session of this grant is gone, and no attempt can have been accepted.
-    SessionGone(u64),
+    SessionGone(u64, Refusal),
 }
 
 type Heard = (u32, Result<v1::Answer, Failed>);
@@ -103,8 +107,11 @@ impl Mutation {
                 return if self.sent > 1 {
                     Outcome::Unknown(refusal)
                 } else {
-                    Outcome::SessionGone(grant.generation)
+                    Outcome::SessionGone(grant.generation, refusal)
                 };
+            }
+            if is_of_connection(code) {
+                return self.give_up(refusal); // says nothing about attempts sent before it
             }
             if !asks_again(code) {
                 // Also of an attempt that follows unanswered ones: it is recorded in the slot, and
@@ -119,7 +126,7 @@ impl Mutation {
                 grant = match session.newer_than(grant.generation, self.deadline).await {
                     Ok(newer) if newer.session == self.session => newer,
                     Ok(_) if self.sent > 0 => return self.give_up(refusal),
-                    Ok(newer) => return Outcome::SessionGone(newer.generation - 1),
+                    Ok(newer) => return Outcome::SessionGone(newer.generation - 1, refusal),
                     Err(refusal) => return self.give_up(refusal),
                 };
             }
@@ -210,9 +217,14 @@ impl Mutation {
     }
 }
 
+/// Given by whoever answers at an address, before anything is asked; asking again does not help.
+fn is_of_connection(code: Code) -> bool {
+    matches!(code, Code::Mismatch | Code::Denied)
+}
+
 /// What a broken stream says is about the stream, never an answer to this request.
 fn again_later(refusal: Refusal) -> Refusal {
-    if asks_again(refusal.code()) || matches!(refusal.code(), Code::Mismatch | Code::Denied) {
+    if asks_again(refusal.code()) || is_of_connection(refusal.code()) {
         return refusal;
     }
     Refusal::new(Code::Unavailable, "the primary", refusal.to_string())

@@ -110,6 +110,31 @@ async fn the_late_refusal_of_an_earlier_attempt_does_not() {
     appended.unwrap();
 }
 
+/// The own session stands: gone is the one under which the extents were stored. Only whoever has the
+/// bytes can store them again.
+#[tokio::test(start_paused = true)]
+async fn a_session_gone_that_is_not_the_own_one_ends_the_mutation() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    make_log(&fs).await;
+    cluster.fates(&[Fate::Refuse(Code::SessionGone)]);
+    let refusal = append(&fs, 1).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::SessionGone);
+    assert_eq!(times(&fs, 1).await, 0);
+}
+
+/// What a connection is refused for says nothing about an attempt that was sent over another one.
+#[tokio::test(start_paused = true)]
+async fn a_mismatch_after_an_unanswered_attempt_leaves_the_outcome_unknown() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    make_log(&fs).await;
+    cluster.fates(&[Fate::DropAnswer, Fate::Refuse(Code::Mismatch)]);
+    let refusal = append(&fs, 1).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::TimedOut);
+    assert_eq!(times(&fs, 1).await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_known_is_said_with_what_to_do() {
     let cluster = Cluster::new();
