@@ -250,6 +250,24 @@ async fn a_full_disk_takes_privileged_frames_and_resumes_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_lane_does_not_starve_a_unit_that_refused() {
+    let ms = std::time::Duration::from_millis;
+    let mut world = World::new(3, 2).await;
+    world.cluster.set_fault(0, 2, Fault::Full);
+    for _ in 0..400 {
+        world.append(1).await;
+        world.env.sleep(ms(1)).await; // shorter than the unit is left alone
+    }
+    assert_eq!(world.cluster.stored_records(0, 2), 0);
+    world.cluster.set_fault(0, 2, Fault::None);
+    for _ in 0..400 {
+        world.append(1).await;
+        world.env.sleep(ms(1)).await;
+    }
+    assert!(world.cluster.stored_records(0, 2) > 500);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_copy_is_read_from_another_unit() {
     let mut world = World::new(3, 3).await;
     world.append(300).await;

@@ -87,6 +87,10 @@ async fn converse(lane: &Arc<Lane>, unit: usize) -> Result<(), Refusal> {
             return Ok(());
         }
         let timer = watch.timer(lane, unit)?;
+        if timer == Some(Duration::ZERO) {
+            lane.with(|machine| machine.resume(unit));
+            continue;
+        }
         tokio::select! {
             biased;
             batch = credits.next() => match batch {
@@ -158,6 +162,8 @@ fn hear(lane: &Lane, unit: usize, credits: &[v1::Credit]) {
 struct Watch {
     staged_idx: u64,
     since: Instant,
+    /// Fixed when the hold begins: a busy lane wakes its streams more often than any hold lasts.
+    held_until: Option<Instant>,
 }
 
 impl Watch {
@@ -166,6 +172,7 @@ impl Watch {
         Watch {
             staged_idx,
             since: lane.hub.env.now(),
+            held_until: None,
         }
     }
 
@@ -178,10 +185,12 @@ impl Watch {
                 machine.staged_idx(unit),
             )
         });
-        if hold.is_some() {
-            return Ok(hold);
-        }
         let now = lane.hub.env.now();
+        if let Some(hold) = hold {
+            let until = *self.held_until.get_or_insert(now + hold);
+            return Ok(Some(until.saturating_duration_since(now)));
+        }
+        self.held_until = None;
         if !awaits || staged_idx != self.staged_idx {
             (self.staged_idx, self.since) = (staged_idx, now);
         }
