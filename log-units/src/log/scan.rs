@@ -206,9 +206,13 @@ impl Scan {
             return Ok(frame);
         }
         let (first_idx, end_idx) = (held.first_idx(), held.end_idx());
-        let why = match held.position() {
-            // It was written since the plan was made, or set aside.
-            None => "it moved".to_string(),
+        let why = match held.position().or_else(|| self.position_now(step)) {
+            // It was set aside since the plan was made: nothing that is held now is damaged.
+            None => {
+                let what = format!("scan at LSN {}", step.first_lsn);
+                let refusal = Refusal::new(Code::NotYet, what, "what lay there was set aside");
+                return Err(refusal.at(step.first_lsn));
+            }
             Some(position) => match self.read(position, held.len()).await {
                 Ok(frame) if is_held(&frame, step) => return Ok(Arc::new(frame)),
                 Ok(_) => "another frame lies there".to_string(),
@@ -233,6 +237,17 @@ impl Scan {
 }
 
 impl Scan {
+    /// Of a frame that was written, and then let go by the cache, since the plan was made.
+    fn position_now(&self, step: &FrameStep) -> Option<u64> {
+        let state = self.ledger.state.lock();
+        let held = state
+            .lane(step.lane)?
+            .frame_holding(step.held.first_idx())?;
+        let same =
+            held.end_idx() == step.held.end_idx() && held.chain_after() == step.held.chain_after();
+        held.position().filter(|_| same)
+    }
+
     async fn read(&self, position: u64, len: u32) -> Result<Frame, String> {
         let read = self
             .ledger

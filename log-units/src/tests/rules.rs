@@ -1,11 +1,12 @@
 //! Properties of the pure part: whatever a unit is sent and told, it serves only what was cut.
 
 use bytes::Bytes;
-use dfs_wire::frame::{Frame, FrameDraft, chain_halves};
+use dfs_wire::frame::{self, Frame, FrameDraft, chain_halves};
 use dfs_wire::{Tag, v1};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use crate::unit::lane::{Lane, Staged};
+use crate::unit::note::{LaneNote, Stamp, StampedRun};
 use crate::unit::plan::{Plan, Question, Step, Stop};
 use crate::unit::state::Unit;
 
@@ -294,4 +295,76 @@ fn unit_with(cuts: &[(u8, usize)]) -> (Unit, u64) {
         unit.cut(&cut).expect("the next cut");
     }
     (unit, next_lsn)
+}
+
+/// What a unit has stamped comes back; cuts that touched it not were forgotten meanwhile.
+#[test]
+fn a_unit_that_rested_while_others_worked_answers_for_it_after_a_restart() {
+    let unit_ref = |unit_id| v1::UnitRef {
+        unit_id,
+        ..Default::default()
+    };
+    let (lane, first) = (1, frame::first_chain(&[], 0, 1, 0, 0));
+    let held = freeze(lane, None, first, 0, 2);
+    let (chain_high, chain_low) = chain_halves(held.chain_after());
+    let run = StampedRun {
+        lane,
+        from_idx: 0,
+        to_idx: 2,
+        first_lsn: 1,
+        chain: held.chain_after(),
+    };
+    let stamp = Stamp {
+        cut_seq: 1,
+        raft_index: 1,
+        log_time_us: 1,
+        known_from_lsn: 1,
+        next_lsn: 3,
+        previous_cut_seq: 0,
+        runs: vec![run],
+    };
+    for length in [2, 4] {
+        let mut unit = Unit::new(7, Vec::new());
+        unit.recover_lane(LaneNote {
+            lane,
+            stripe: 1,
+            first_chain: first,
+            node_id: 0,
+            incarnation: 0,
+        });
+        unit.recover_frame(&held, 0);
+        unit.recover_stamp(&stamp);
+        unit.recovered();
+        let state = v1::LaneState {
+            lane,
+            stripe: 1,
+            length,
+            chain_high,
+            chain_low,
+            ..Default::default()
+        };
+        let stripe = v1::StripeState {
+            stripe: 1,
+            units: vec![unit_ref(7)],
+            first_lsn: 1,
+            ..Default::default()
+        };
+        let base = v1::Base {
+            cut_seq: 9,
+            next_lsn: 100,
+            lanes: vec![state],
+            stripes: vec![stripe],
+            ..Default::default()
+        };
+        unit.base(&base).expect("a base");
+        let question = Question {
+            stripe: 1,
+            tag_filter: 0,
+            except_lanes: Vec::new(),
+            last_lsn: 0,
+        };
+        let stop = unit.plan(&question, 3, 150).stop;
+        // A lane that grew unheard: other units have it, and this one must not say "nothing".
+        assert_eq!(stop == Stop::End, length == 2, "{stop:?}");
+    }
 }

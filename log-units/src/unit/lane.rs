@@ -161,6 +161,10 @@ impl Lane {
         self.durable_idx
     }
 
+    pub(crate) fn cut_idx(&self) -> u64 {
+        self.cut_idx
+    }
+
     pub(crate) fn agreed_idx(&self) -> u64 {
         self.agreed_idx
     }

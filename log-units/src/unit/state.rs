@@ -365,15 +365,14 @@ impl Unit {
                 continue;
             }
             if cut.cut_seq != self.heard.cut_seq + 1 || cut.first_lsn != self.heard.next_lsn {
-                // What lies between was forgotten: W other units have it.
-                self.known_from_lsn = cut.first_lsn;
+                self.pass_forgotten(base, cut.first_lsn);
                 self.heard.cut_seq = cut.cut_seq - 1;
                 self.heard.next_lsn = cut.first_lsn;
             }
             self.cut(cut)?;
         }
         if base.cut_seq > self.heard.cut_seq {
-            self.known_from_lsn = base.next_lsn;
+            self.pass_forgotten(base, base.next_lsn);
         }
         let (cut_seq, next_lsn) = (base.cut_seq, base.next_lsn);
         self.heard = Heard {
@@ -385,6 +384,34 @@ impl Unit {
             self.known_from_lsn = next_lsn;
         }
         Ok(())
+    }
+
+    /// Cuts up to `to_lsn` were forgotten unheard. If a lane of this unit grew in them, W other units
+    /// have it; if none did, nothing of this unit lies there, and that is known: else a stripe that
+    /// rests while others work would have LSNs that none of its units answers for after a restart.
+    fn pass_forgotten(&mut self, base: &v1::Base, to_lsn: u64) {
+        let knew = self.heard.next_lsn > 0 && self.known_from_lsn > 0;
+        if knew && !self.grew_unheard(base) {
+            self.runs.learn(self.known_from_lsn..to_lsn, &[]);
+        } else {
+            self.known_from_lsn = to_lsn;
+        }
+    }
+
+    /// Whether a lane of this unit is longer than was heard, before the first unheard cut of Base.
+    fn grew_unheard(&self, base: &v1::Base) -> bool {
+        let mut lengths: BTreeMap<u64, u64> = base
+            .lanes
+            .iter()
+            .map(|lane| (lane.lane, lane.length))
+            .collect();
+        let unheard = base.cuts.iter().rev();
+        let unheard = unheard.filter(|cut| cut.cut_seq > self.heard.cut_seq);
+        lengths.extend(
+            unheard.flat_map(|cut| cut.lanes.iter().map(|part| (part.lane, part.from_idx))),
+        );
+        let mut lanes = self.lanes.iter();
+        lanes.any(|(id, lane)| lengths.get(id) != Some(&lane.cut_idx()))
     }
 
     fn hear_again(&mut self, cut: &v1::Cut) {
