@@ -79,7 +79,9 @@ impl Units {
     async fn keep_open(&self, at: usize, env: Env) {
         let unit_id = self.slots[at].0;
         loop {
-            let why = match self.start(at, &env).await {
+            // Its disks end with it: a reader that is slow to leave must not keep the directories.
+            let life = env.group("unit-life");
+            let why = match self.start(at, &life).await {
                 Ok(role) => {
                     self.running.lock()[at] = Some(role.clone());
                     self.shared.write().units.insert(unit_id, role.clone());
@@ -92,6 +94,7 @@ impl Units {
                 }
                 Err(refusal) => refusal.to_string(),
             };
+            life.crash();
             tracing::warn!(unit_id, why, "the unit ended; opening it again");
             env.sleep(RETRY_EVERY).await;
         }
