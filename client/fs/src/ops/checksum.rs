@@ -5,7 +5,7 @@ use dfs_wire::Refusal;
 use futures::TryStreamExt;
 
 use crate::address::Address;
-use crate::entry::{Kind, Seen};
+use crate::entry::{Entry, Kind, Seen};
 use crate::fs::Fs;
 use crate::when::When;
 
@@ -19,12 +19,14 @@ pub struct Checksum {
 }
 
 impl Fs {
-    /// No content is read: the records hold the checksums.
+    /// The records hold the checksums; content is read only of files that were cut inside an extent,
+    /// of which no checksum of the whole is known.
     pub async fn checksum(&self, at: &Address, when: When) -> Result<Seen<Checksum>, Refusal> {
         let moment = self.resolve(when).await?;
         let root = self.stat(at, moment.when()).await?;
         if root.is_file() {
-            let (crc32c, size) = (root.crc32c, root.size);
+            let crc32c = self.checksum_of(at, moment.when(), &root).await?;
+            let size = root.size;
             return Ok(root.map(|_| Checksum {
                 crc32c,
                 size,
@@ -48,7 +50,8 @@ impl Fs {
             line.push(0);
             line.push(entry.kind as u8);
             line.extend_from_slice(&entry.size.to_be_bytes());
-            line.extend_from_slice(&entry.crc32c.to_be_bytes());
+            let crc32c = self.checksum_of(&walked.address, moment.when(), entry);
+            line.extend_from_slice(&crc32c.await?.to_be_bytes());
             line.extend_from_slice(&entry.link_target);
             found.push(line);
         }
@@ -60,5 +63,17 @@ impl Fs {
         }
         sum.crc32c = crc.value();
         Ok(root.map(|_| sum))
+    }
+
+    async fn checksum_of(&self, at: &Address, when: When, entry: &Entry) -> Result<u32, Refusal> {
+        if entry.crc32c != 0 || entry.extents == 0 {
+            return Ok(entry.crc32c);
+        }
+        let mut bytes = self.read(at, when, None).await?.bytes;
+        let mut crc = Crc32c::default();
+        while let Some(part) = bytes.try_next().await? {
+            crc.update(&part);
+        }
+        Ok(crc.value())
     }
 }

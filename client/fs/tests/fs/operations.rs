@@ -66,7 +66,7 @@ async fn a_record_with_another_checksum_than_the_bytes_is_never_believed() {
 
 /// What a truncate in the middle of an extent leaves: no checksum of the whole, and the extents' own.
 #[tokio::test]
-async fn a_file_that_was_cut_inside_an_extent_is_read() {
+async fn a_file_that_was_cut_inside_an_extent_is_read_and_summed() {
     let cluster = Cluster::new();
     let fs = cluster.fs().await;
     write(&fs, "/f", bytes(100_000)).await;
@@ -77,7 +77,10 @@ async fn a_file_that_was_cut_inside_an_extent_is_read() {
         content.extents[0].length = 70_001;
     };
     cut(70_001);
-    assert!(read(&fs, "/f", None).await == bytes(100_000).slice(..70_001));
+    let left = bytes(100_000).slice(..70_001);
+    assert!(read(&fs, "/f", None).await == left);
+    let summed = fs.checksum(&at("/f"), When::Head).await.unwrap();
+    assert_eq!(summed.crc32c, dfs_extents::crc32c(&left));
     cut(70_002);
     let reading = fs.read(&at("/f"), When::Head, None).await.unwrap();
     assert_eq!(reading.collect().await.unwrap_err().code(), Code::Corrupt);
