@@ -83,6 +83,7 @@ impl Stream {
     /// Nobody takes answers any more.
     pub(crate) fn leave(&self) {
         self.left.store(true, Ordering::Relaxed);
+        self.room.close(); // whoever waits in `admit` waits for answers that nobody takes
         self.left_told.notify_one();
         let mut state = self.state.lock();
         (state.bytes, state.answers) = (0, Vec::new());
@@ -223,5 +224,22 @@ impl Drop for Reply {
                 body,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, STREAM_REQUESTS_MAX, Semaphore, Stream};
+    use futures::FutureExt;
+    use std::pin::pin;
+
+    #[tokio::test]
+    async fn who_waits_for_room_is_let_go_when_the_asker_leaves() {
+        let stream = Stream::new(Arc::new(Semaphore::new(2 * STREAM_REQUESTS_MAX)));
+        assert!(stream.admit(STREAM_REQUESTS_MAX).await);
+        let mut waiting = pin!(stream.admit(1));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        stream.leave();
+        assert_eq!(waiting.now_or_never(), Some(false));
     }
 }
