@@ -381,6 +381,23 @@ fn bytes_in_the_entry_and_bytes_in_extents_do_not_mix() {
     assert_eq!(alone.stat("f").unwrap().content, Some(inline(b"abcd")));
 }
 
+/// 0 says "not known" of extents only: of bytes in the entry it is a checksum like any other.
+#[test]
+fn bytes_whose_checksum_is_zero_are_appended_to() {
+    let mut alone = Alone::new();
+    let zero = inline(b"\xab\x9b\xe0\x9b");
+    assert_eq!(zero.crc32c, 0);
+    alone.act(put("f", zero)).unwrap();
+    let more = v1::Append {
+        path: path("f"),
+        content: Some(inline(b"d")),
+        if_size: None,
+    };
+    alone.act(Op::Append(more)).unwrap();
+    let whole = inline(b"\xab\x9b\xe0\x9bd");
+    assert_eq!(alone.stat("f").unwrap().content, Some(whole));
+}
+
 /// FOLD-S1: a repeated nonce gets its session, and waits for it while it is being opened.
 #[test]
 fn a_nonce_opens_one_session() {

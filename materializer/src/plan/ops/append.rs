@@ -5,6 +5,7 @@ use crate::plan::{Planned, Unplanned};
 use crate::state::walk::{self, Errand};
 use bytes::BytesMut;
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
+use dfs_wire::frame::crc32c;
 use dfs_wire::{Code, Refusal, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Append) -> Result<Planned, Unplanned> {
@@ -46,13 +47,14 @@ fn join(
         return Ok(given);
     }
     let size = before.size + given.size;
-    let crc32c = joined_crc32c(&before, &given);
     let inline_max = content::inline_bytes_max(plan.context.settings);
     match (before.extents.is_empty(), given.extents.is_empty()) {
         (true, true) if size <= inline_max => {
             let mut inline = BytesMut::with_capacity(size as usize);
             inline.extend_from_slice(&before.inline);
             inline.extend_from_slice(&given.inline);
+            // Computed anew: of bytes that lie here it is never "not known".
+            let crc32c = crc32c(&inline);
             Ok(v1::Content {
                 size,
                 crc32c,
@@ -61,6 +63,7 @@ fn join(
             })
         }
         (false, false) => {
+            let crc32c = joined_crc32c(&before, &given);
             let mut extents = before.extents;
             extents.extend(given.extents);
             Ok(v1::Content {
