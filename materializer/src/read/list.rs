@@ -11,7 +11,7 @@ use dfs_wire::limits::LIST_ENTRIES_MAX;
 use dfs_wire::{Code, Refusal, v1};
 
 const LIMIT_DEFAULT: u32 = 1000;
-/// Contents in one listing: a message holds them with room to spare.
+/// Contents and targets of links in one listing: a message holds them with room to spare.
 const CONTENT_BYTES_MAX: usize = 4 << 20;
 
 /// Names after `after_name`, in rising order of their bytes. `view` is not looked at: `at` is the answer to it.
@@ -75,10 +75,8 @@ fn page(
         };
         let name = Bytes::copy_from_slice(keys::name_of(&key));
         let entry = entry(at, tree, inode, name, row, request.with_content)?;
-        content_bytes += entry
-            .content
-            .as_ref()
-            .map_or(0, prost::Message::encoded_len);
+        let content = entry.content.as_ref();
+        content_bytes += content.map_or(entry.link_target.len(), prost::Message::encoded_len);
         listing.entries.push(entry);
     }
     Ok(listing)
