@@ -402,7 +402,10 @@ impl Shard {
             self.finish(op, Err(Refusal::new(Code::Void, "request", why).at(lsn)));
             return;
         }
+        let is_primary = matches!(self.office, Office::Primary(_));
         let told = match gives {
+            // Only a primary plans, or grants; asked again it finds what this record made.
+            Gives::Again | Gives::Session(_) if !is_primary => Err(self.moved()),
             Gives::Again => {
                 if let Some(op) = self.ops.get_mut(op) {
                     op.appended = false;

@@ -87,6 +87,8 @@ impl Shard {
         self.expire_ops(now);
         self.held = false; // the window may open a little after the fold
         let stalled = now.saturating_duration_since(self.upkeep.last_turn) > STALL;
+        // While the log stands still the window fills, and renewals wait behind it: nobody's silence.
+        let stalled = stalled || self.log_stands_still(now);
         self.upkeep.last_turn = now;
         if self
             .orphans
@@ -114,6 +116,14 @@ impl Shard {
         }
         self.stand();
         Ok(())
+    }
+
+    fn log_stands_still(&self, now: Instant) -> bool {
+        let Office::Primary(primary) = &self.office else {
+            return false;
+        };
+        let first = primary.in_flight.front();
+        first.is_some_and(|first| now.saturating_duration_since(first.since) > STALL)
     }
 
     /// Cuts are learnt from the fold; that a lane is lost only its tickets tell.
