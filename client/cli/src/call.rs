@@ -61,6 +61,11 @@ impl Place {
     }
 }
 
+/// A line on standard error. Where it cannot be written (its disk is full) nobody reads it either.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 impl Call {
     pub fn new(env: Env, globals: Globals, sink: Box<dyn Write + Send>) -> Call {
         let request_id = format!("{:016x}", env.random_u64());
@@ -79,7 +84,7 @@ impl Call {
     /// Says something beside the data.
     pub fn note(&self, text: &str) {
         if !self.globals.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -92,8 +97,8 @@ impl Call {
         }
         let failure = failure.clone().while_doing(*self.doing());
         match self.output.is_json() {
-            true => eprintln!("{}", failure.json(&self.request_id)),
-            false => eprint!("{}", failure.lines(&self.request_id)),
+            true => say(&failure.json(&self.request_id).to_string()),
+            false => say(failure.lines(&self.request_id).trim_end()),
         }
     }
 

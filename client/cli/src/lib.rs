@@ -42,7 +42,7 @@ mod walk;
 mod wrote;
 
 pub use calendar::format as format_time;
-pub use call::Call;
+pub use call::{Call, say};
 pub use commands::{Command, run};
 pub use exit::Exit;
 pub use failure::{Failure, Outcome};

@@ -1,4 +1,5 @@
 //! The way from a profile to a cluster: over TCP, with its identity checked.
+use crate::call::say;
 use crate::failure::{Failure, Outcome};
 use crate::profile::Profile;
 use dfs_env::Env;
@@ -67,7 +68,9 @@ async fn patiently<T>(env: &Env, profile: &Profile, connecting: impl Future<Outp
     }
     if std::io::stderr().is_terminal() {
         let asked = profile.sequencers.join(", ");
-        eprintln!("no answer from {asked} yet; asking on until --timeout");
+        say(&format!(
+            "no answer from {asked} yet; asking on until --timeout"
+        ));
     }
     connecting.await
 }

@@ -22,6 +22,9 @@ pub(crate) fn start(lines: Lines, quiet: bool, verbose: u8) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
+        // A log that cannot be written (its disk is full) is told by a panic otherwise, which would
+        // end the role that had something to say.
+        .log_internal_errors(false)
         .with_ansi(false);
     match lines {
         Lines::Short => subscriber.compact().init(),
@@ -37,7 +40,7 @@ fn filter(level: &str) -> EnvFilter {
         };
         match EnvFilter::try_new(&asked) {
             Ok(filter) => return filter,
-            Err(e) => eprintln!("{name} is passed over: {e}"),
+            Err(e) => dfs_cli::say(&format!("{name} is passed over: {e}")),
         }
     }
     EnvFilter::new(level)

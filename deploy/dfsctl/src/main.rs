@@ -25,6 +25,9 @@ use tokio::runtime::{Builder, Runtime};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const INTERRUPTED: &str =
+    "interrupted: what was reported is done; the same command again does the rest";
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let globals = &arguments.globals;
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads: {error}");
+            dfs_cli::say(&format!("error: no threads: {error}"));
             return Exit::Other.into();
         }
     };
@@ -89,7 +92,7 @@ async fn interruptible(command: impl Future<Output = Exit>) -> Exit {
         biased;
         exit = command => exit,
         _ = tokio::signal::ctrl_c() => {
-            eprintln!("interrupted: what was reported is done; the same command again does the rest");
+            dfs_cli::say(INTERRUPTED);
             Exit::Interrupted
         }
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::ffi::OsString;
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "dfsctl append [OPTIONS] <LOCAL>... <ADDRESS>")]
 #[command(
     after_help = "Each source is one atomic append: readers see all of it or nothing. LOCAL - is standard input.
 

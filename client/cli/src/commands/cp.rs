@@ -11,6 +11,7 @@ use serde_json::json;
 use std::ffi::OsString;
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "dfsctl cp [OPTIONS] <FROM>... <TO>")]
 #[command(
     after_help = "TO is the new name; directories are copied with all below them into what is there. With a / at
 its end, or with several FROM, TO is a directory to copy into. Every file is one record; the

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "dfsctl get [OPTIONS] <ADDRESS>... [LOCAL]")]
 #[command(
     after_help = "LOCAL is the new name: a directory is got with all below it into what is there, so that the same
 command again gets only what is missing. With a / at its end, as . and with several ADDRESS, LOCAL is

@@ -8,6 +8,7 @@ use serde_json::json;
 use std::ffi::OsString;
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "dfsctl mv [OPTIONS] <FROM>... <TO>")]
 #[command(
     after_help = "TO is the new name. With a / at its end, or with several FROM, it is a directory to move into.\n\n\
     Examples:\n  dfsctl mv /demo/a.txt /demo/b.txt\n  dfsctl mv /demo/a /demo/b /archive/"

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[derive(clap::Args, Debug)]
+#[command(override_usage = "dfsctl put [OPTIONS] <LOCAL>... <ADDRESS>")]
 #[command(
     after_help = "ADDRESS is the new name: a directory is put with all below it into what is there, so that the same
 command again puts only what is missing. With a / at its end, or with several LOCAL, ADDRESS is a
