@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use dfs_sim::{Broken, Options, run};
+use std::ops::Range;
 use std::process::Command;
 
 /// One of each kind of fault, and some with several.
 #[test]
 fn seeds_are_good() {
-    for seed in 0..20 {
+    for seed in 0..12 {
         if let Err(failure) = run(seed, &Options::default()) {
             panic!("{failure}");
         }
@@ -33,35 +34,42 @@ fn a_seed_is_one_run() {
     assert_ne!(alone.replace("15", "14"), line_of(14, 1));
 }
 
-fn faults_of(broken: Broken, seed: u64) -> Vec<String> {
+/// What was told of each of these seeds; empty where a broken build passed.
+fn faults_of(broken: Broken, seeds: Range<u64>) -> Vec<Vec<String>> {
     let options = Options {
         broken: Some(broken),
         ..Options::default()
     };
-    run(seed, &options).expect_err("it is broken").faults
+    let faults = |seed| match run(seed, &options) {
+        Ok(_) => Vec::new(),
+        Err(failure) => failure.faults,
+    };
+    seeds.map(faults).collect()
 }
 
-/// M3, beside seed 6 of `seeds_are_good`: honest disks lose power in the same way.
+/// M3, beside seed 6 of `seeds_are_good`: honest disks lose power in the same way. What was not synced
+/// may survive by chance, but not in most seeds.
 #[test]
 fn disks_that_lie_about_syncs_are_caught() {
-    let faults = faults_of(Broken::LyingDisks, 6);
-    assert!(!faults.is_empty());
+    let faults = faults_of(Broken::LyingDisks, 0..5);
+    let caught = faults.iter().filter(|faults| !faults.is_empty()).count();
+    assert!(caught > 2, "{faults:?}");
 }
 
 /// M3
 #[test]
 fn a_frame_that_is_not_folded_is_caught() {
-    let faults = faults_of(Broken::SkippedFrame, 0);
-    let told = faults
-        .iter()
-        .any(|fault| fault.contains("is not the next frame"));
-    assert!(told, "{faults:?}");
+    for faults in faults_of(Broken::SkippedFrame, 0..3) {
+        let told = |fault: &String| fault.contains("is not the next frame");
+        assert!(faults.iter().any(told), "{faults:?}");
+    }
 }
 
 /// M3: every role is content with it, only the model is not.
 #[test]
 fn a_mutation_that_happens_twice_is_caught() {
-    let faults = faults_of(Broken::ForgottenSlots, 0);
-    let told = faults.iter().any(|fault| fault.contains("the model"));
-    assert!(told, "{faults:?}");
+    for faults in faults_of(Broken::ForgottenSlots, 0..3) {
+        let told = |fault: &String| fault.contains("the model");
+        assert!(faults.iter().any(told), "{faults:?}");
+    }
 }

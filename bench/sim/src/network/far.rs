@@ -104,13 +104,14 @@ impl LogUnit for FarUnit {
         let role = self.there("scan").await?;
         let handler = async move { role.scan(request).await };
         let scanned = self.link.answers("scanned", handler, None).await?;
-        let network = self.link.network.clone();
+        let (link, network) = (self.link.clone(), self.link.network.clone());
         let hide = move |batch: Result<v1::ScanBatch, Refusal>| {
             batch.map(|mut batch| {
                 let frame = batch.items.iter_mut().find_map(hidden);
                 if let Some((item, skip)) = frame
                     && network.takes_frame_to_skip()
                 {
+                    link.note("hide", item);
                     item.item = Some(Item::Skip(skip));
                 }
                 batch
@@ -150,7 +151,9 @@ fn hidden(item: &mut v1::ScanItem) -> Option<(&mut v1::ScanItem, v1::Skip)> {
     let Some(Item::Frame(scanned)) = &item.item else {
         return None;
     };
-    let count = u64::from(Frame::parse(scanned.frame.clone()).ok()?.header.count);
+    let header = Frame::parse(scanned.frame.clone()).ok()?.header;
+    header.order?; // others may be void: a second genesis, whose loss nobody would miss
+    let count = u64::from(header.count);
     let skip = v1::Skip {
         first_lsn: scanned.first_lsn,
         last_lsn: scanned.first_lsn + count - 1,
