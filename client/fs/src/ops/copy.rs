@@ -22,9 +22,15 @@ impl Fs {
             true => v1::CommitMode::Create,
             false => v1::CommitMode::Replace,
         };
+        // Every attempt has to see the same source: one LSN, or what stands when it is planned.
+        let from_view = match when {
+            When::Head => None,
+            When::Lsn(_) => self.view(when),
+            _ => self.view(self.resolve(when).await?.when()),
+        };
         let copy = v1::Copy {
             from: Some(from.to_wire()),
-            from_view: self.view(when),
+            from_view,
             to: Some(to.to_wire()),
             mode: mode as i32,
         };
