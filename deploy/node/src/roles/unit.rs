@@ -137,6 +137,15 @@ impl Units {
             .await
             .map_err(unusable)?;
         let nonce = slot.nonce.clone();
+        // LOG-D1: an emptied directory is another unit, and only a registration gives it an id.
+        if identity.nonce != nonce {
+            let why = "its directory is not the one that was registered: start the process again";
+            return Err(Refusal::new(
+                dfs_wire::Code::Mismatch,
+                format!("unit {unit_id}"),
+                why,
+            ));
+        }
         let cluster_id = self.cluster_id.clone();
         let config = UnitConfig::new(*unit_id, nonce, cluster_id, self.owner, log, extents);
         UnitRole::start(env, config, self.connector.clone()).await
