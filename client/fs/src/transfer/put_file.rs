@@ -41,6 +41,10 @@ pub(super) async fn put(
                 return count(put, found);
             }
             Ok(Outcome::Skipped) => {
+                // There by an attempt whose outcome was unknown, perhaps: that moved the time above.
+                if let Some(directory) = directory.filter(|_| attempt > 1) {
+                    directory.touched.store(true, Ordering::Relaxed);
+                }
                 add(&put.tally.progress.skipped_files, 1);
                 return add(&put.tally.progress.skipped_bytes, found.size);
             }
