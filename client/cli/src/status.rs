@@ -146,6 +146,12 @@ fn problems(status: &Status) -> Vec<String> {
                 "unit {id} is full: only privileged records are taken"
             ));
         }
+        problems.extend(
+            answer
+                .as_ref()
+                .ok()
+                .and_then(|answer| low_space(id, answer)),
+        );
         let ranges = answer.as_ref().map_or(0, |answer| answer.bad_ranges.len());
         if ranges > 0 {
             let ranges = figures::count(ranges as u64, "damaged range", "damaged ranges");
@@ -167,6 +173,15 @@ fn problems(status: &Status) -> Vec<String> {
         .iter()
         .map(|problem| format!("problem: {problem}"))
         .collect()
+}
+
+/// LOG-U8: below the headroom of max(5 %, 64 MiB) only deletions and the log's own upkeep go on.
+fn low_space(id: u64, answer: &v1::UnitStatusAnswer) -> Option<String> {
+    let headroom = (answer.total_bytes / 20).max(64 << 20);
+    let low = answer.total_bytes > 0 && !answer.full && answer.available_bytes < headroom;
+    low.then(|| {
+        format!("the disk of unit {id} is nearly full: writes are refused until space is back")
+    })
 }
 
 fn materializer_problems(status: &Status) -> Vec<String> {
