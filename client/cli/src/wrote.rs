@@ -33,6 +33,8 @@ impl Call {
         let (did, place, more) = (wrote.did, &wrote.place.typed, wrote.more);
         let line = match dry_run {
             true => format!("would have {did} {place}{more}"),
+            // Nothing was written: everything was there already.
+            false if wrote.lsn == 0 => format!("{did} {place}{more}"),
             false => format!("{did} {place}{more}  lsn {}", wrote.lsn),
         };
         let name = address::escape(wrote.place.at.path());
