@@ -4,6 +4,7 @@ use crate::order::{Order, Outcome};
 use crate::raft::journal::invalid;
 use crate::raft::snapshot::{Picture, Snapshots};
 use crate::raft::{LogId, StoredMembership, Types};
+use dfs_env::current;
 use futures::{Stream, TryStreamExt};
 use openraft::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::storage::EntryResponder;
@@ -15,6 +16,10 @@ use openraft::{
 use prost::Message;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a full disk is asked again for room for a snapshot.
+const FULL_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) struct Machine {
     board: Arc<Board>,
@@ -140,7 +145,13 @@ impl RaftSnapshotBuilder<Types> for Builder {
             .picture
             .as_ref()
             .map_err(|e| io::Error::other(e.to_string()))?;
-        self.snapshots.save(picture).await?;
+        // As the journal does: an error would end this voter, and nothing it waits for needs one.
+        while let Err(e) = self.snapshots.save(picture).await {
+            if e.kind() != io::ErrorKind::StorageFull {
+                return Err(e);
+            }
+            current().sleep(FULL_AGAIN).await;
+        }
         snapshot_of(picture)
     }
 }
