@@ -94,7 +94,7 @@ pub(crate) async fn run<W: Way>(env: &Env, way: Arc<W>, root: W::Directory, jobs
         schedule.start();
         match schedule.running.next().await {
             Some(Ok(done)) => schedule.take(done),
-            Some(Err(_)) => return, // this client is stopping
+            Some(Err(why)) => return schedule.way.tally().broken(why),
             None => return,
         }
     }

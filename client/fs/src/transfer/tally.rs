@@ -46,6 +46,17 @@ impl Tally {
         }
     }
 
+    /// A part of the transfer ended without saying how: nothing is finished, whatever the counts say.
+    pub(crate) fn broken(&self, why: impl std::fmt::Display) {
+        let refusal = Refusal::new(
+            Code::Unavailable,
+            "the transfer",
+            format!("it was cut short: {why}"),
+        );
+        add(&self.progress.failed, 1);
+        self.state.lock().stopped.get_or_insert(refusal);
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.state.lock().stopped.is_some()
     }

@@ -70,10 +70,9 @@ fn check_inline(plan: &Plan<'_>, errand: Errand<'_>, content: &v1::Content) -> R
 
 fn check_extent(errand: Errand<'_>, extent: &v1::ExtentRef) -> Result<v1::ExtentId, Refusal> {
     let end = u64::from(extent.skip) + u64::from(extent.length);
+    let stored = u64::from(extent.stored_length).min(EXTENT_BYTES_MAX as u64);
     match extent.extent {
-        Some(id) if extent.length > 0 && extent.group > 0 && end <= EXTENT_BYTES_MAX as u64 => {
-            Ok(id)
-        }
+        Some(id) if extent.length > 0 && extent.group > 0 && end <= stored => Ok(id),
         _ => Err(errand.refuse(Code::Invalid, "one of its extents is not well formed")),
     }
 }
