@@ -1,6 +1,6 @@
 //! The embedded default with its real parts: what is stored is read back, also after a stop, a lost store, and in the past.
 use dfs_env::Env;
-use dfs_fs::{Address, Code, Fs, FsConfig, When, WriteOptions, source_of};
+use dfs_fs::{Address, AppendOptions, Code, Fs, FsConfig, When, WriteOptions, source_of};
 use dfs_node::config::NodeConfig;
 use dfs_node::process::Node;
 use std::path::Path;
@@ -97,6 +97,46 @@ async fn the_past_stays_readable_after_overwrites_and_deletes() {
         .await
         .expect("it was there");
     assert_eq!(page.entries.len(), 1);
+    stop(node, fs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_appends_grow_a_file_beyond_the_record_and_onto_extents() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, fs) = start(dir.path(), 1).await;
+    put(&fs, "/log", 0).await;
+    put(&fs, "/large", 100_000).await;
+    let mut expected = Vec::new();
+    for n in 0..40 {
+        let line = bytes(900 + n);
+        expected.extend_from_slice(&line);
+        let appended = fs
+            .append(&at("/log"), source_of(line), AppendOptions::default())
+            .await;
+        appended.expect("appended");
+    }
+    assert!(get(&fs, "/log", When::Head).await == expected);
+    let appended = fs
+        .append(&at("/large"), source_of(bytes(5)), AppendOptions::default())
+        .await;
+    appended.expect("appended");
+    assert!(get(&fs, "/large", When::Head).await == [bytes(100_000), bytes(5)].concat());
+    stop(node, fs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_cut_inside_an_extent_is_read_copied_and_cut_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (node, fs) = start(dir.path(), 1).await;
+    let whole = put(&fs, "/f", 5_000_000).await;
+    for size in [4_999_999, 70_000, 100, 1] {
+        fs.truncate(&at("/f"), size as u64).await.expect("cut");
+        assert!(
+            get(&fs, "/f", When::Head).await == bytes(5_000_000)[..size],
+            "{size}"
+        );
+    }
+    assert!(get(&fs, "/f", When::Lsn(whole)).await == bytes(5_000_000));
     stop(node, fs).await;
 }
 
