@@ -198,20 +198,39 @@ fn materializer_problems(status: &Status) -> Vec<String> {
                 ));
             }
             Ok(answer) => {
-                let groups = answer.groups.iter().filter(|group| group.under_replicated);
-                short.extend(groups.map(|group| (group.group, group.unit_ids.clone())));
+                let told = |group: &v1::Group| Some((group.group, group_problem(status, group)?));
+                short.extend(answer.groups.iter().filter_map(told));
             }
         }
     }
     if status.materializers.is_empty() {
         problems.push("no materializer is registered: nothing is served".into());
     }
-    for (group, units) in short {
-        problems.push(format!(
-            "group {group} is under-replicated: units {units:?}"
+    problems.extend(short.into_values());
+    problems
+}
+
+/// A group that has fewer copies than it should, or none that can be read now.
+fn group_problem(status: &Status, group: &v1::Group) -> Option<String> {
+    let (id, units) = (group.group, &group.unit_ids);
+    let is_there = |id: &&u64| {
+        let unit = status.units.iter().find(|(unit, _)| unit.unit_id == **id);
+        unit.is_some_and(|(unit, _)| unit.live && unit.state() != v1::UnitState::Dead)
+    };
+    let there = units.iter().filter(is_there).count();
+    if there == 0 {
+        return Some(format!(
+            "group {id} cannot be read: none of units {units:?} is there"
         ));
     }
-    problems
+    if there < units.len() {
+        return Some(format!(
+            "group {id} has {there} of {} copies: units {units:?}",
+            units.len()
+        ));
+    }
+    let short = group.under_replicated;
+    short.then(|| format!("group {id} is under-replicated: units {units:?}"))
 }
 
 /// Raw numbers of everything that was asked.
