@@ -149,7 +149,12 @@ impl Client {
             if_size: None,
         });
         let (at, source) = (address(path), source_of(bytes_of(number, length)));
-        let doing = self.fs.append(&at, source, AppendOptions::default());
+        // What moves a file to extents is a mutation of its own, which the history would not hold.
+        let options = AppendOptions {
+            one_record: true,
+            ..AppendOptions::default()
+        };
+        let doing = self.fs.append(&at, source, options);
         self.mutate(op, doing).await;
     }
 

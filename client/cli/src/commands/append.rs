@@ -80,7 +80,7 @@ async fn append_at(
     }
     let options = AppendOptions {
         if_size,
-        size: None,
+        ..AppendOptions::default()
     };
     let appended = place.fs.append(&place.at, source, options).await;
     appended.map_err(|refusal: Refusal| {

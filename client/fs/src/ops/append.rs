@@ -19,6 +19,10 @@ pub struct AppendOptions {
     pub if_size: Option<u64>,
     /// What is known of the length to come.
     pub size: Option<u64>,
+    /// Refused with `State` where bytes in the record and bytes in extents would have to lie
+    /// together. Otherwise the file is first moved to extents, by a record of its own that changes
+    /// no byte of it.
+    pub one_record: bool,
 }
 
 impl Fs {
@@ -30,7 +34,8 @@ impl Fs {
         options: AppendOptions,
     ) -> Result<Committed, Refusal> {
         let mut content = self.store(source, options.size, None).await?;
-        for _ in 1..TRIES_MAX {
+        let tries = if options.one_record { 1 } else { TRIES_MAX };
+        for _ in 1..tries {
             match self.join(at, content.clone(), options.if_size).await {
                 // Bytes in the record and bytes in extents cannot lie together: extents then.
                 Err(refusal) if refusal.code() == Code::State => {}
