@@ -12,12 +12,14 @@ use crate::shared_log::{Follow, Lsn, SharedLog};
 
 mod cut_queue;
 mod end;
+mod finding;
 mod hub;
 mod lane;
 mod reader;
 mod retry;
 mod scan;
 mod unit_stream;
+mod verdicts;
 
 use end::Ends;
 use hub::Hub;

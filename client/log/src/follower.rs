@@ -9,6 +9,11 @@ use crate::shared_log::Batch;
 /// Where a follower's batches come from.
 pub(crate) trait Source: Send {
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Batch, Refusal>>;
+
+    /// See [`Follower::waits_for`].
+    fn waits_for(&self) -> Option<Refusal> {
+        None
+    }
 }
 
 /// Frames in strict LSN order, and how far they are complete.
@@ -29,6 +34,15 @@ impl Follower {
     /// whatever is merely away is waited for.
     pub async fn next(&mut self) -> Result<Batch, Refusal> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// While [`Follower::next`] waits for units that are away: which LSNs, and what each unit said
+    /// (UNAVAILABLE). `None`: nothing is missed, or only for a moment.
+    pub fn waits_for(&self) -> Option<Refusal> {
+        if self.ended.is_some() {
+            return None;
+        }
+        self.source.waits_for()
     }
 
     /// See [`Follower::next`].

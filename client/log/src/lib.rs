@@ -4,7 +4,8 @@
 //! - [`SharedLog`] (`shared_log.rs`): the contract; [`Draft`] goes in, [`Event`]s come out.
 //! - [`Appender`], [`Ticket`] (`appender.rs`): a lane's writing end; [`Follower`] (`follower.rs`): a reading end.
 //! - [`ClusterLog`] (`cluster.rs`): the real one. `cluster/hub.rs`: the stream of cuts; `lane.rs`, `unit_stream.rs`: appending;
-//!   `reader.rs`, `scan.rs`: following; `end.rs`: questions for the end.
+//!   `reader.rs`, `scan.rs`: following, `verdicts.rs`: LOST or merely away; `finding.rs`: own records whose cuts were missed;
+//!   `end.rs`: questions for the end.
 //! - [`MemoryLog`] (`memory.rs`): the contract without a cluster, for whatever stands on the log.
 //! - `machine.rs` (pure): the append machine: frames, windows, what is kept; `tail.rs`: the growing end of a lane.
 //! - `testing` (feature): the conformance suite of [`SharedLog`]; a cluster in memory that fails on request.

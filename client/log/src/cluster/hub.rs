@@ -11,14 +11,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::cut_queue::{CutEvent, CutQueue, Segment};
+use super::finding::{self, Finding};
 use super::lane::Lane;
-use super::reader::Reader;
 use super::retry;
 use crate::appender::FramePlace;
-use crate::follower::Follower;
 use crate::machine::Settled;
 use crate::outcome::Outcome;
-use crate::shared_log::{Event, Follow, Lsn};
+use crate::shared_log::Lsn;
 
 /// A stream that says nothing for so long, while cuts must have been made, is opened anew.
 const SILENCE_TIME: Duration = Duration::from_secs(2);
@@ -43,6 +42,8 @@ struct State {
     stripes: BTreeMap<u64, Arc<v1::StripeState>>,
     /// Lanes of this process that may still be cut.
     own: BTreeMap<u64, Arc<Lane>>,
+    /// Of those, the ones that missed cuts.
+    finding: Finding,
     followers: Vec<Weak<CutQueue>>,
     /// The end, as somebody was answered.
     end: Lsn,
@@ -54,12 +55,6 @@ pub(super) struct Known {
     pub(super) cut_seq: u64,
     pub(super) next_lsn: Lsn,
     pub(super) log_time_us: u64,
-}
-
-/// Cuts that nobody will tell us any more: LSNs in [from, to).
-struct Missed {
-    from: Lsn,
-    to: Lsn,
 }
 
 impl Hub {
@@ -135,8 +130,11 @@ impl Hub {
         Some(unit.address.clone())
     }
 
+    /// Lanes of this process whose frames come from its memory, at every cut from now on.
     pub(super) fn own_lanes(&self) -> Vec<u64> {
-        self.state.lock().own.keys().copied().collect()
+        let state = self.state.lock();
+        let own = state.own.keys().copied();
+        own.filter(|lane| !state.finding.holds(*lane)).collect()
     }
 
     pub(super) fn add_lane(&self, lane: Arc<Lane>) {
@@ -152,20 +150,18 @@ impl Hub {
         own.iter().flat_map(|lane| lane.lagging()).collect()
     }
 
-    async fn hear(self: &Arc<Self>, event: v1::LogEvent) -> Result<(), Refusal> {
+    fn hear(self: &Arc<Self>, event: v1::LogEvent) -> Result<(), Refusal> {
         use v1::log_event::Event as E;
         match event.event {
-            Some(E::Base(base)) => self.hear_base(base).await?,
+            Some(E::Base(base)) => {
+                self.hear_base(&base)?;
+                self.hear_seals(&base);
+            }
             Some(E::Cut(cut)) => self.hear_cut(&cut)?,
             Some(E::LaneOpened(lane)) => {
                 self.state.lock().lanes.insert(lane.lane, lane.stripe);
             }
-            Some(E::LaneSealed(sealed)) => {
-                let own = self.state.lock().own.get(&sealed.lane).cloned();
-                own.into_iter()
-                    .for_each(|lane| lane.seal(sealed.final_length));
-                self.forget_lane(sealed.lane);
-            }
+            Some(E::LaneSealed(sealed)) => self.hear_seal(sealed.lane, sealed.final_length),
             Some(E::StripeOpened(opened)) => {
                 if let Some(stripe) = opened.stripe {
                     self.state
@@ -185,7 +181,7 @@ impl Hub {
     }
 
     /// LOG-R1: the cuts that Base holds close the gap, or units tell what happened in it.
-    async fn hear_base(self: &Arc<Self>, base: v1::Base) -> Result<(), Refusal> {
+    fn hear_base(self: &Arc<Self>, base: &v1::Base) -> Result<(), Refusal> {
         let before = {
             let mut state = self.state.lock();
             if state
@@ -195,8 +191,8 @@ impl Hub {
                 let why = "its cuts end before those that were heard";
                 return Err(Refusal::new(Code::Unavailable, "sequencer", why));
             }
-            state.learn(&base);
-            let before = *state.known.get_or_insert(Known::at(&base));
+            state.learn(base);
+            let before = *state.known.get_or_insert(Known::at(base));
             self.first_base.set(());
             before
         };
@@ -209,49 +205,52 @@ impl Hub {
         if first == before.cut_seq + 1 {
             return missed.into_iter().try_for_each(|cut| self.hear_cut(cut));
         }
-        self.pass_over(Known::at(&base));
-        let missed = Missed {
-            from: before.next_lsn,
-            to: base.next_lsn,
-        };
-        self.find_own(&base, missed).await
+        self.pass_over(base, before.next_lsn);
+        Ok(())
     }
 
-    /// Cuts are missing: followers read from units what lies there.
-    fn pass_over(&self, known: Known) {
-        let mut state = self.state.lock();
-        state.known = Some(known);
-        state.followers().for_each(|queue| queue.lag());
-    }
-
-    /// Own frames that were cut meanwhile get their LSNs from the units' stamps.
-    async fn find_own(self: &Arc<Self>, base: &v1::Base, missed: Missed) -> Result<(), Refusal> {
-        let own = self.state.lock().own.clone();
-        let behind = |lane: &&v1::LaneState| {
-            own.get(&lane.lane)
-                .is_some_and(|own| own.cut_idx() < lane.length)
+    /// Cuts are missing: followers read from units what lies there, and own frames that were cut
+    /// meanwhile get their LSNs from the units' stamps.
+    fn pass_over(self: &Arc<Self>, base: &v1::Base, from: Lsn) {
+        let round = {
+            let mut state = self.state.lock();
+            state.known = Some(Known::at(base));
+            let behind = |lane: &v1::LaneState| {
+                let own = state.own.get(&lane.lane)?;
+                (own.cut_idx() < lane.length).then(|| own.clone())
+            };
+            let behind: Vec<Arc<Lane>> = base.lanes.iter().filter_map(behind).collect();
+            let round =
+                (!behind.is_empty()).then(|| state.finding.begin(behind, from, base.next_lsn));
+            state.followers().for_each(|queue| queue.lag());
+            round
         };
-        if base.lanes.iter().filter(behind).count() == 0 {
-            return Ok(());
+        if let Some(round) = round {
+            let search = finding::run(self.clone(), round);
+            self.env.spawn("missed records", search);
         }
-        let what = Follow {
-            tags: Vec::new(),
-            own: false,
-        };
-        let mut follower = Follower::new(Reader::new(self.clone(), missed.from, what));
-        loop {
-            for event in follower.next().await?.events {
-                match event {
-                    Event::Frame(at) if at.first_lsn < missed.to => {
-                        if let Some(lane) = own.get(&at.frame.header.lane) {
-                            lane.found(&at);
-                        }
-                    }
-                    Event::Through { lsn, .. } if lsn + 1 >= missed.to => return Ok(()),
-                    _ => {}
-                }
+    }
+
+    /// Base tells of seals as well: the event was missed.
+    fn hear_seals(&self, base: &v1::Base) {
+        for lane in base.lanes.iter().filter(|lane| lane.sealed) {
+            self.hear_seal(lane.lane, lane.length);
+        }
+    }
+
+    fn hear_seal(&self, lane: u64, final_length: u64) {
+        let own = {
+            let mut state = self.state.lock();
+            if state.finding.sealed(lane, final_length) {
+                return;
             }
-        }
+            state.own.remove(&lane)
+        };
+        own.into_iter().for_each(|lane| lane.seal(final_length));
+    }
+
+    pub(super) fn with_finding<T>(&self, f: impl FnOnce(&mut Finding) -> T) -> T {
+        f(&mut self.state.lock().finding)
     }
 
     fn hear_cut(&self, cut: &v1::Cut) -> Result<(), Refusal> {
@@ -314,6 +313,10 @@ impl State {
             let why = format!("lane {} was cut and never opened", run.lane);
             return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
         }
+        if cut.lanes.iter().any(|run| !self.finding.has_room(run.lane)) {
+            let why = "records of a lane that were missed are not found yet";
+            return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
+        }
         let (mut segments, mut all) = (Vec::with_capacity(cut.lanes.len()), Vec::new());
         let mut first_lsn = cut.first_lsn;
         let mut disagreed = false;
@@ -324,7 +327,9 @@ impl State {
                 cut_seq: cut.cut_seq,
             };
             let mut own = None;
-            if let Some(lane) = self.own.get(&run.lane).cloned() {
+            if self.finding.holds(run.lane) {
+                self.finding.cut(*run, place);
+            } else if let Some(lane) = self.own.get(&run.lane).cloned() {
                 match lane.cut(run, place) {
                     Some(mut settled) => {
                         own = Some(std::mem::take(&mut settled.frames));
@@ -396,7 +401,7 @@ async fn listen(hub: &Arc<Hub>) -> Result<(), Refusal> {
             tokio::select! {
                 biased;
                 event = events.next() => match event {
-                    Some(event) => hub.hear(event?).await?,
+                    Some(event) => hub.hear(event?)?,
                     None => return Err(Refusal::new(Code::Unavailable, "stream of cuts", "it ended")),
                 },
                 () = hub.refresh.notified() => {

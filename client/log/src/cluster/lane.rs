@@ -178,6 +178,12 @@ impl Lane {
         ));
     }
 
+    /// Some of its records were cut where nobody can read them: their outcome stays unknown.
+    pub(super) fn lose(&self, why: &Refusal) {
+        let what = format!("lane {}", self.id);
+        self.end(Refusal::new(Code::TimedOut, what, why.to_string()));
+    }
+
     fn end(&self, refusal: Refusal) {
         let waiting = {
             let mut state = self.state.lock();

@@ -79,6 +79,12 @@ impl Source for Reader {
             }
         }
     }
+
+    fn waits_for(&self) -> Option<Refusal> {
+        let past = self.past.iter().flat_map(|past| &past.scans);
+        let tails = self.tails.values().map(|tail| &tail.scan);
+        past.chain(tails).find_map(StripeScan::waits_for)
+    }
 }
 
 impl Reader {

@@ -1,5 +1,5 @@
 //! What one stripe answers: a scan that goes to the next unit when one is damaged, late or away (LOG-R3).
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use futures::Stream;
 
 use super::hub::Hub;
 use super::retry;
+use super::verdicts::{Verdict, Verdicts};
 use crate::shared_log::{FrameAt, Lsn};
 
 /// Frames that wait to be merged, per stripe: two full answers of a unit.
@@ -25,8 +26,6 @@ const SKIPS_KEPT: usize = 1024;
 const LAG_TIME: Duration = Duration::from_millis(500);
 /// The time doubles so often: when every disk is slow, going round helps nobody.
 const LAG_DOUBLINGS: u32 = 5;
-/// Every unit must say so often that a place is damaged: what is being written just now may look so once.
-const DAMAGED_TIMES: u32 = 3;
 /// Failures in a row after which the addresses are asked for again.
 const REFRESH_AFTER: u32 = 6;
 
@@ -54,8 +53,10 @@ pub(super) struct StripeScan {
     late: Option<Later<()>>,
     turn: usize,
     failures: u32,
-    /// How often units called what comes next damaged.
-    damaged: BTreeMap<usize, u32>,
+    /// What units said of the LSN that comes next.
+    verdicts: Verdicts,
+    /// Somebody waits for everything up to here.
+    needed: Lsn,
 }
 
 enum State {
@@ -96,7 +97,8 @@ impl StripeScan {
             late: None,
             turn,
             failures: 0,
-            damaged: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            needed: 0,
         }
     }
 
@@ -116,6 +118,7 @@ impl StripeScan {
     /// Reads on until nothing more is there now, or enough is buffered. `needed`: what somebody waits for.
     /// An error is final.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, needed: Lsn) -> Result<(), Refusal> {
+        self.needed = needed;
         while !self.has_ended() && self.buffered_bytes < BUFFER_BYTES {
             let polled = match &mut self.state {
                 State::Idle => {
@@ -205,21 +208,25 @@ impl StripeScan {
         late.as_mut().poll(cx).is_ready()
     }
 
-    /// LOG-R3: the next unit; after all of them a pause. Damaged everywhere is LOST.
+    /// The stripe's units, with the states that were heard last.
+    fn units(&self) -> Arc<v1::StripeState> {
+        let heard = self.hub.stripe(self.stripe.stripe);
+        heard.unwrap_or_else(|| self.stripe.clone())
+    }
+
+    /// LOG-R3: the next unit; after all of them a pause. When no copy has it, it is LOST.
     fn failed(&mut self, refusal: Refusal) -> Result<(), Refusal> {
         let units = self.stripe.units.len().max(1);
-        match refusal.code() {
-            Code::Trimmed => return Err(refusal),
-            Code::Corrupt | Code::Lost => *self.damaged.entry(self.turn % units).or_insert(0) += 1,
-            _ => {}
+        if refusal.code() == Code::Trimmed {
+            return Err(refusal);
         }
-        let believed = self
-            .damaged
-            .values()
-            .filter(|times| **times >= DAMAGED_TIMES)
-            .count();
-        if believed == units {
-            return Err(self.lost(&refusal));
+        let now = self.hub.env.now();
+        match self.stripe.units.get(self.turn % units) {
+            Some(unit) => self.verdicts.note(unit.unit_id, &refusal, now),
+            None => return Err(self.lost("it has no units")),
+        }
+        if let Verdict::Lost(why) = self.verdicts.judge(&self.units().units, now) {
+            return Err(self.lost(&why));
         }
         let stripe = self.stripe.stripe;
         tracing::debug!(%refusal, stripe, from_lsn = self.covered + 1, "the next unit is asked");
@@ -239,20 +246,38 @@ impl StripeScan {
         Ok(())
     }
 
-    fn lost(&self, refusal: &Refusal) -> Refusal {
+    /// The LSNs that nobody answers for: from the first, to at most the last.
+    fn range(&self) -> String {
         let from = self.covered + 1;
-        let through = match (self.wanted.last_lsn, refusal.get().lsn) {
-            (_, lsn) if lsn >= from => lsn.to_string(),
-            (0, _) => "the end".to_owned(),
-            (last, _) => last.to_string(),
+        match self.needed.max(self.wanted.last_lsn) {
+            last if last > from => format!("log from LSN {from} to at most {last}"),
+            0 => format!("log from LSN {from}"),
+            _ => format!("log at LSN {from}"),
+        }
+    }
+
+    fn lost(&self, why: &str) -> Refusal {
+        let stripe = self.stripe.stripe;
+        let why = format!("no copy on stripe {stripe} has it: {why}");
+        let advice = "Bring back the units' directories, or restore from an archive; it is looked for again by itself";
+        Refusal::new(Code::Lost, self.range(), why)
+            .advice(advice)
+            .at(self.covered + 1)
+    }
+
+    /// Why somebody waits for this stripe, once all of its units were asked in vain.
+    pub(super) fn waits_for(&self) -> Option<Refusal> {
+        if self.has_ended() || self.covered >= self.needed {
+            return None;
+        }
+        let now = self.hub.env.now();
+        let Verdict::Waits(why) = self.verdicts.judge(&self.units().units, now) else {
+            return None;
         };
-        let what = format!("log from LSN {from} to at most {through}");
-        let why = format!(
-            "every copy on stripe {} is damaged: {refusal}",
-            self.stripe.stripe
-        );
-        let advice = "Restore it from an archive, or run `dfsctl offline log salvage`";
-        Refusal::new(Code::Lost, what, why).advice(advice).at(from)
+        let why = format!("stripe {}: {why}", self.stripe.stripe);
+        let advice = "Start these units, or the network to them; it goes on by itself";
+        let refusal = Refusal::new(Code::Unavailable, self.range(), why);
+        Some(refusal.advice(advice).at(self.covered + 1))
     }
 
     fn absorb(&mut self, batch: v1::ScanBatch) -> Result<(), Refusal> {
@@ -268,7 +293,7 @@ impl StripeScan {
         }
         if self.covered > before {
             (self.late, self.failures) = (None, 0);
-            self.damaged.clear();
+            self.verdicts.clear();
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub enum Fault {
     Damaged,
     /// Leaves frames out of its answers, uncounted.
     Swallowing,
+    /// Has no stamps of anything.
+    Blank,
 }
 
 /// The roles of a whole cluster; what its units hold survives their faults.
@@ -146,6 +148,32 @@ impl FakeCluster {
                 .expect("no such unit");
             unit.fault = fault;
             unit.epoch += u64::from(fault == Fault::Down);
+        });
+    }
+
+    /// The sequencer says in its next Base that this unit is Dead; its streams break.
+    pub fn set_dead(&self, stripe: u64, n: u64) {
+        self.set_fault(stripe, n, Fault::Down);
+        self.change(|state| {
+            let units = &mut state.stripes[stripe as usize].units;
+            units[n as usize].state = v1::UnitState::Dead as i32;
+        });
+    }
+
+    /// All lanes end where they are.
+    pub fn seal_lanes(&self) {
+        self.change(|state| {
+            for lane in state.lanes.values_mut() {
+                lane.sealed = true;
+                let sealed = v1::LaneSealed {
+                    lane: lane.lane,
+                    final_length: lane.length,
+                    ..Default::default()
+                };
+                state.events.push(v1::LogEvent {
+                    event: Some(v1::log_event::Event::LaneSealed(sealed)),
+                });
+            }
         });
     }
 

@@ -266,6 +266,12 @@ impl Scanning {
                     let refusal = Refusal::new(Code::Corrupt, "frame", "its checksum differs");
                     return Some((Err(refusal.at(self.next)), self));
                 }
+                if unit.fault == Fault::Blank && through > self.next {
+                    drop(state);
+                    self.ended = true;
+                    let refusal = Refusal::new(Code::Absent, "scan", "it has no stamps of it");
+                    return Some((Err(refusal), self));
+                }
                 drop(state);
                 if through > self.next {
                     self.next = through;
