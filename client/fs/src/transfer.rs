@@ -9,6 +9,7 @@ mod put_file;
 mod schedule;
 mod tally;
 
+pub use get_file::unfinished;
 pub use progress::{Counts, Failure, Progress, Summary};
 
 /// How a tree is transferred.

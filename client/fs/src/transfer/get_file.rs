@@ -1,10 +1,12 @@
 //! Getting one file or symlink: skipped when it is there and equal, else written beside and renamed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use dfs_wire::{Code, Refusal, limits};
@@ -17,8 +19,16 @@ use super::progress::add;
 use crate::address::Address;
 use crate::entry::{Entry, Kind};
 
-/// What a file is called until it is whole.
+/// What a file is called until it is whole; then comes a number that its own name says, so that the
+/// same get again finds what one that was killed has left.
 const UNFINISHED: &str = ".dfs-unfinished-";
+
+/// Where a file of this name is written.
+pub fn unfinished(path: &Path) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    path.file_name().hash(&mut hasher);
+    path.with_file_name(format!("{UNFINISHED}{:016x}", hasher.finish()))
+}
 
 pub(super) async fn get(get: &Get, path: &Path, remote: &Address, entry: Entry) {
     let progress = &get.tally.progress;
@@ -36,7 +46,8 @@ pub(super) async fn get(get: &Get, path: &Path, remote: &Address, entry: Entry) 
 /// Whether it had to be got.
 async fn once(get: &Get, path: &Path, remote: &Address, entry: &Entry) -> Result<bool, Refusal> {
     let target = Target {
-        unfinished: path.with_file_name(format!("{UNFINISHED}{:016x}", get.fs.env().random_u64())),
+        unfinished: unfinished(path),
+        begun: AtomicBool::new(false),
         path: path.to_owned(),
         entry: Entry {
             content: None,
@@ -57,15 +68,7 @@ async fn once(get: &Get, path: &Path, remote: &Address, entry: &Entry) -> Result
     if get.fs.env().blocking(move || looking.is_there()).await? {
         return Ok(false);
     }
-    let made = get_large(get, remote, entry, &target).await;
-    if made.is_err() {
-        let _ = get
-            .fs
-            .env()
-            .blocking(move || fs::remove_file(&target.unfinished))
-            .await;
-    }
-    made.map(|()| true)
+    get_large(get, remote, entry, &target).await.map(|()| true)
 }
 
 /// Everything in one go on a thread that may block.
@@ -91,8 +94,7 @@ async fn get_small(
             Kind::Symlink => target.make_link(),
             _ => target.make_file(&bytes),
         };
-        made.inspect_err(|_| drop(fs::remove_file(&target.unfinished)))
-            .map(|()| true)
+        made.map(|()| true)
     };
     get.fs.env().blocking(make).await
 }
@@ -129,6 +131,8 @@ async fn get_large(
 struct Target {
     path: PathBuf,
     unfinished: PathBuf,
+    /// Whether `unfinished` is there, and ours.
+    begun: AtomicBool,
     entry: Entry,
     skip: Skip,
     keep_owner: bool,
@@ -170,9 +174,25 @@ impl Target {
     }
 
     fn create(&self) -> Result<File, Refusal> {
-        let mut options = OpenOptions::new();
-        let created = options.write(true).create_new(true).open(&self.unfinished);
-        created.map_err(|e| self.refusal(&e))
+        let create = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).open(&self.unfinished)
+        };
+        let created = create().or_else(|e| match e.kind() {
+            ErrorKind::AlreadyExists => clear_abandoned(&self.unfinished).and_then(|()| create()),
+            _ => Err(e),
+        });
+        let file = created.map_err(|e| self.refusal(&e))?;
+        self.begun.store(true, Ordering::Relaxed);
+        // Where there are no locks, what is left behind is merely cleared without asking.
+        let _ = file.try_lock();
+        Ok(file)
+    }
+
+    fn rename(&self) -> io::Result<()> {
+        fs::rename(&self.unfinished, &self.path)?;
+        self.begun.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn write(&self, mut file: &File, bytes: &[u8]) -> Result<(), Refusal> {
@@ -182,7 +202,7 @@ impl Target {
     fn finish_file(&self, file: &File) -> Result<(), Refusal> {
         let attr = attr_of(&self.entry);
         let set = local::set_attr_of(file, &attr, self.keep_owner);
-        set.and_then(|()| fs::rename(&self.unfinished, &self.path))
+        set.and_then(|()| self.rename())
             .map_err(|e| self.refusal(&e))
     }
 
@@ -197,9 +217,35 @@ impl Target {
     fn make_link(&self) -> Result<(), Refusal> {
         let target = std::ffi::OsStr::from_bytes(&self.entry.link_target);
         let attr = attr_of(&self.entry);
-        std::os::unix::fs::symlink(target, &self.unfinished)
+        let make = || std::os::unix::fs::symlink(target, &self.unfinished);
+        let made = make().or_else(|e| match e.kind() {
+            ErrorKind::AlreadyExists => clear_abandoned(&self.unfinished).and_then(|()| make()),
+            _ => Err(e),
+        });
+        made.inspect(|()| self.begun.store(true, Ordering::Relaxed))
             .and_then(|()| local::set_link_attr(&self.unfinished, &attr, self.keep_owner))
-            .and_then(|()| fs::rename(&self.unfinished, &self.path))
+            .and_then(|()| self.rename())
             .map_err(|e| self.refusal(&e))
     }
+}
+
+/// However it comes to its end, also by being dropped in the middle.
+impl Drop for Target {
+    fn drop(&mut self) {
+        if *self.begun.get_mut() {
+            let _ = fs::remove_file(&self.unfinished);
+        }
+    }
+}
+
+/// Removes what a get that was killed has left; one that goes on holds its lock.
+fn clear_abandoned(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_file() {
+        let file = File::open(path)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let why = "another get is writing it";
+            return Err(io::Error::new(ErrorKind::AlreadyExists, why));
+        }
+    }
+    fs::remove_file(path)
 }

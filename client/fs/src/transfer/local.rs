@@ -26,6 +26,8 @@ pub(crate) struct Found {
     pub(crate) kind: Kind,
     pub(crate) size: u64,
     pub(crate) attr: v1::Attr,
+    /// Its time does not fit into 64 bits of ns: `attr` has the nearest that does.
+    pub(crate) time_cut: bool,
 }
 
 /// Follows no symlink.
@@ -53,19 +55,20 @@ fn found(path: &Path, meta: &Metadata) -> Result<Found, Refusal> {
             ));
         }
     };
+    let fits = meta.mtime().checked_mul(NS);
+    let fits = fits.and_then(|ns| ns.checked_add(meta.mtime_nsec()));
+    let nearest = if meta.mtime() < 0 { i64::MIN } else { i64::MAX };
     let attr = v1::Attr {
         mode: meta.mode() & 0o7777,
         uid: meta.uid(),
         gid: meta.gid(),
-        mtime_ns: meta
-            .mtime()
-            .saturating_mul(NS)
-            .saturating_add(meta.mtime_nsec()),
+        mtime_ns: fits.unwrap_or(nearest),
     };
     Ok(Found {
         kind,
         size: meta.len(),
         attr,
+        time_cut: fits.is_none(),
     })
 }
 

@@ -77,6 +77,7 @@ impl Fs {
             tally: Tally::new(progress),
             memory: Arc::new(Semaphore::new(READ_KIB_MAX)),
         });
+        put.met(&found);
         put.make_parent(remote).await?;
         if found.kind == Kind::Directory {
             let root = Directory::new(local.to_owned(), remote.clone(), &found, None);
@@ -120,6 +121,11 @@ impl Put {
                 .await
                 .map(|made| self.committed(&made)),
         }
+    }
+
+    /// No time is changed without a word.
+    fn met(&self, found: &Found) {
+        add(&self.tally.progress.times_cut, u64::from(found.time_cut));
     }
 
     async fn one(&self, local: &Path, remote: &Address, found: Found) {
@@ -194,6 +200,9 @@ impl Put {
         for (name, found) in names {
             let local = local::join(&directory.local, &name);
             let sorted = found.and_then(|found| Ok((found, directory.remote.join(&name)?)));
+            if let Ok((found, _)) = &sorted {
+                self.met(found);
+            }
             match sorted {
                 Ok((found, remote)) if found.kind == Kind::Directory => {
                     batch.directories.push(Directory::new(

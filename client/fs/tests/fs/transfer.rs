@@ -267,6 +267,49 @@ async fn what_fails_is_told_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_get_has_left_is_cleared_by_the_next() {
+    let cluster = Cluster::new();
+    let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
+    let from = dir.path().join("from");
+    write(&from, 100_000, 0o644);
+    put(&fs, &from, "/f", Skip::Nothing).await;
+    let to = dir.path().join("into/to");
+    fs::create_dir(dir.path().join("into")).unwrap();
+    fs::create_dir_all(to.join("in the way")).unwrap();
+    assert_eq!(get(&fs, "/f", &to).await.failures.len(), 1);
+    fs::remove_dir_all(&to).unwrap();
+    let names = || fs::read_dir(dir.path().join("into")).unwrap().count();
+    assert_eq!(names(), 0, "a get that fails leaves nothing");
+
+    let left = dfs_fs::transfer::unfinished(&to);
+    fs::write(&left, "a part").unwrap();
+    let held = fs::File::open(&left).unwrap();
+    held.lock().unwrap();
+    let refused = get(&fs, "/f", &to).await;
+    assert_eq!(
+        refused.failures[0].refusal.code(),
+        Code::Exists,
+        "it is being written"
+    );
+    assert_eq!(fs::read(&left).unwrap(), b"a part");
+    drop(held);
+    assert!(get(&fs, "/f", &to).await.failures.is_empty());
+    assert_equal(&from, &to);
+    assert_eq!(names(), 1, "only the file");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_that_does_not_fit_is_counted() {
+    let cluster = Cluster::new();
+    let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
+    fs::create_dir(dir.path().join("from")).unwrap();
+    write(&dir.path().join("from/late"), 3, 0o644);
+    set_times(&dir.path().join("from/late"), 10_413_792_000, 0);
+    let summary = put(&fs, &dir.path().join("from"), "/t", Skip::Nothing).await;
+    assert_eq!((summary.counts.times_cut, summary.counts.failed), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_copy_leaves_no_file() {
     let cluster = Cluster::new();
     let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
