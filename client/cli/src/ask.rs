@@ -7,7 +7,7 @@ pub fn confirm(question: &str, yes: bool) -> Outcome {
     if yes {
         return Ok(());
     }
-    let answer = answer(&format!("{question} [y/N] "), question)?;
+    let answer = answer(&format!("{question} [y/N] "), question, "say -y beforehand")?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(stopped(question)),
@@ -18,7 +18,10 @@ pub fn confirm(question: &str, yes: bool) -> Outcome {
 pub fn confirm_name(question: &str, name: &str, given: Option<&str>) -> Outcome {
     let typed = match given {
         Some(given) => given.to_string(),
-        None => answer(&format!("{question}\nType `{name}` to go on: "), question)?,
+        None => {
+            let prompt = format!("{question}\nType `{name}` to go on: ");
+            answer(&prompt, question, &format!("say --name {name} beforehand"))?
+        }
     };
     if typed.trim() == name {
         return Ok(());
@@ -31,13 +34,13 @@ pub fn confirm_name(question: &str, name: &str, given: Option<&str>) -> Outcome 
     ))
 }
 
-fn answer(prompt: &str, question: &str) -> Outcome<String> {
+fn answer(prompt: &str, question: &str, instead: &str) -> Outcome<String> {
     if !io::stdin().is_terminal() {
         let why = "there is no terminal to ask at";
         return Err(Failure::usage(
             question,
             why,
-            "Nothing was done; say -y (or its name) beforehand",
+            format!("Nothing was done; {instead}"),
         ));
     }
     let mut line = String::new();

@@ -52,6 +52,19 @@ impl Place {
         })
     }
 
+    /// Another path in the same tree.
+    pub(crate) fn elsewhere(&self, path: &[u8]) -> Outcome<Place> {
+        Ok(Place {
+            at: dfs_fs::Address::in_tree(self.at.tree(), path)?,
+            typed: Address {
+                path: path.to_vec(),
+                directory: false,
+                ..self.typed.clone()
+            },
+            ..self.clone()
+        })
+    }
+
     /// At exactly this LSN from now on, so that pages and files fit together.
     pub(crate) fn pinned(&self, lsn: u64) -> Place {
         Place {
@@ -59,6 +72,18 @@ impl Place {
             ..self.clone()
         }
     }
+}
+
+/// A time as the LSN that was the last one then: all of a command is about the same one.
+async fn lsn_at(fs: &Fs, moment: Moment, typed: &Address) -> Outcome<When> {
+    let found = fs.resolve(moment.when()).await?;
+    if found.lsn > 0 {
+        return Ok(found.when());
+    }
+    let what = format!("nothing is known of {typed}");
+    let why = format!("{moment} lies before the first record: the cluster did not exist then");
+    let advice = "Name a later moment; dfsctl log show 1 has the time of the first record";
+    Err(Failure::new(Exit::NotFound, what, why, advice))
 }
 
 /// A line on standard error. Where it cannot be written (its disk is full) nobody reads it either.
@@ -70,6 +95,7 @@ impl Call {
     pub fn new(env: Env, globals: Globals, sink: Box<dyn Write + Send>) -> Call {
         let request_id = format!("{:016x}", env.random_u64());
         let output = Output::new(globals.output, globals.quiet, &request_id, sink);
+        let output = output.null(globals.null);
         Call {
             env,
             globals,
@@ -90,8 +116,12 @@ impl Call {
 
     /// Tells a failure and goes on: one of a batch.
     pub fn failed(&self, failure: &Failure) {
-        let mut worst = self.worst.lock().unwrap_or_else(PoisonError::into_inner);
-        *worst = worst.worse(failure.exit);
+        self.verdict(failure.exit);
+        self.tell(failure);
+    }
+
+    /// Tells a failure whose exit code is counted elsewhere.
+    pub(crate) fn tell(&self, failure: &Failure) {
         if failure.silent {
             return;
         }
@@ -148,10 +178,15 @@ impl Call {
         let (profile, tree) = self.resolve(&typed)?;
         let at = dfs_fs::Address::in_tree(tree, &typed.path)?;
         let moment = typed.moment.or(self.globals.at).unwrap_or(Moment::Head);
+        let fs = self.cluster_of(profile.as_deref()).await?.fs;
+        let when = match moment {
+            Moment::TimeUs(_) | Moment::AgoUs(_) => lsn_at(&fs, moment, &typed).await?,
+            Moment::Head | Moment::Lsn(_) => moment.when(),
+        };
         Ok(Place {
-            fs: self.cluster_of(profile.as_deref()).await?.fs,
+            fs,
             at,
-            when: moment.when(),
+            when,
             typed,
             profile,
         })
@@ -159,11 +194,12 @@ impl Call {
 
     /// Something to write: the past stays as it was.
     pub(crate) async fn target(&self, argument: impl AsRef<OsStr>) -> Outcome<Place> {
-        let place = self.place(argument).await?;
-        match place.when {
-            When::Head => Ok(place),
-            _ => {
-                let what = format!("cannot change {}", place.typed);
+        let argument = argument.as_ref();
+        let typed = Address::parse(argument).map_err(|bad| Failure::address(argument, bad))?;
+        match typed.moment.or(self.globals.at) {
+            None | Some(Moment::Head) => self.place(argument).await,
+            Some(_) => {
+                let what = format!("cannot change {typed}");
                 let advice = "Leave the moment (@… or --at) out";
                 Err(Failure::usage(what, "the past cannot be changed", advice))
             }
@@ -208,7 +244,13 @@ impl Call {
 
     /// A cluster that is no profile's yet.
     pub(crate) async fn cluster_at(&self, profile: &Profile) -> Outcome<Cluster> {
-        remote::connect(&self.env, profile, self.config()).await
+        remote::connect(
+            &self.env,
+            profile,
+            self.config(),
+            self.globals.timeout_to_find(),
+        )
+        .await
     }
 
     /// The cluster that is meant when no address says another.
@@ -248,7 +290,7 @@ impl Call {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
             consistency,
-            timeout: self.globals.timeout,
+            timeout: self.globals.timeout(),
             ..FsConfig::default()
         }
     }

@@ -87,6 +87,9 @@ impl Failure {
 
     /// A refusal that only names an object becomes a sentence: `cannot list /a`.
     pub(crate) fn while_doing(mut self, doing: &str) -> Failure {
+        if let Some(path) = self.what.strip_prefix("stat /") {
+            self.what = format!("/{path}");
+        }
         if self.what.starts_with('/') {
             self.what = format!("cannot {doing} {}", self.what);
         }
@@ -95,9 +98,9 @@ impl Failure {
 
     /// The lines for standard error.
     pub fn lines(&self, request_id: &str) -> String {
-        let mut text = format!("error: {}\n", one_line(&self.what));
-        text.push_str(&format!("  why: {}\n", one_line(&self.why)));
-        text.push_str(&format!("  do:  {}\n", one_line(&self.advice)));
+        let mut text = format!("error: {}\n", quote::one_line(&self.what));
+        text.push_str(&format!("  why: {}\n", quote::one_line(&self.why)));
+        text.push_str(&format!("  do:  {}\n", quote::one_line(&self.advice)));
         text.push_str(&format!("  request_id {request_id}"));
         if self.lsn > 0 {
             text.push_str(&format!("  lsn {}", self.lsn));
@@ -119,10 +122,6 @@ impl Failure {
             "request_id": request_id,
         })
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }
 
 impl From<Refusal> for Failure {
@@ -173,6 +172,7 @@ mod tests {
     fn an_object_alone_becomes_a_sentence() {
         let what = |what: &str| Failure::usage(what, "", "").while_doing("list").what;
         assert_eq!(what("/a"), "cannot list /a");
+        assert_eq!(what("stat /a"), "cannot list /a");
         assert_eq!(what("bad name"), "bad name");
     }
 

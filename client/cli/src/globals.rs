@@ -4,6 +4,11 @@ use clap::{Args, ValueEnum};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// A request that takes longer will hardly be answered at all.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where nothing listens: a cluster that restarts is back by then.
+const TIMEOUT_TO_FIND: Duration = Duration::from_secs(5);
+
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Globals {
@@ -28,6 +33,9 @@ pub struct Globals {
         default_value_t
     )]
     pub output: Format,
+    /// Addresses as -o name has them, byte for byte, each ended by NUL (for xargs -0)
+    #[arg(short = '0', long, global = true)]
+    pub null: bool,
     /// The moment to read at where the address has none: LSN, time, -5m, head
     #[arg(long, global = true, value_name = "WHEN", allow_hyphen_values = true)]
     pub at: Option<Moment>,
@@ -53,10 +61,10 @@ pub struct Globals {
     /// Say more on standard error (-vv: still more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Give a request up after this long: 500ms, 10s, 2m
-    #[arg(long, global = true, env = "DFSCTL_TIMEOUT", hide_env_values = true, default_value = "30s", value_name = "D",
+    /// Give a request up after this long: 500ms, 10s, 2m; default 30s, and 5s to find the cluster
+    #[arg(long = "timeout", global = true, env = "DFSCTL_TIMEOUT", hide_env_values = true, value_name = "D",
           value_parser = parse_timeout)]
-    pub timeout: Duration,
+    timeout_given: Option<Duration>,
     /// Progress of transfers on standard error: a bar on a terminal, else none
     #[arg(long, global = true, value_enum, value_name = "HOW")]
     pub progress: Option<Progress>,
@@ -66,6 +74,16 @@ impl Globals {
     /// The profile that was named; `None`: the one in use.
     pub fn profile(&self) -> Option<&str> {
         self.short_profile.as_deref().or(self.profile.as_deref())
+    }
+
+    /// How long a request may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout_given.unwrap_or(TIMEOUT)
+    }
+
+    /// How long a cluster is looked for.
+    pub fn timeout_to_find(&self) -> Duration {
+        self.timeout_given.unwrap_or(TIMEOUT_TO_FIND)
     }
 }
 
@@ -79,7 +97,7 @@ pub enum Format {
     Json,
     /// An object per line, as they come
     Jsonl,
-    /// Addresses only, fit to be given to another command
+    /// Addresses only, fit to be given to another command; control characters escaped (but see -0)
     Name,
 }
 

@@ -2,6 +2,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::globals::Format;
 use crate::json;
+use crate::quote;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -14,6 +15,8 @@ const ROWS_ALIGNED_TOGETHER: usize = 1000;
 pub struct Output {
     format: Format,
     quiet: bool,
+    /// Names end with NUL and are not escaped.
+    null: bool,
     request_id: String,
     sink: Mutex<Box<dyn Write + Send>>,
 }
@@ -57,9 +60,19 @@ impl Output {
         Output {
             format,
             quiet,
+            null: false,
             request_id: request_id.to_string(),
             sink: Mutex::new(sink),
         }
+    }
+
+    /// Whether names are given as they are, each ended by NUL: then nothing else is.
+    pub fn null(mut self, null: bool) -> Output {
+        self.null = null;
+        if null {
+            self.format = Format::Name;
+        }
+        self
     }
 
     pub fn stdout() -> Box<dyn Write + Send> {
@@ -89,8 +102,21 @@ impl Output {
     }
 
     fn line(&self, line: &[u8]) -> Outcome {
+        self.ended(line, b"\n")
+    }
+
+    /// A name with control characters would be several lines, or do harm to a terminal.
+    fn name(&self, name: &[u8]) -> Outcome {
+        match self.null {
+            true => self.ended(name, b"\0"),
+            false if quote::has_control(name) => self.line(quote::shown(name).as_bytes()),
+            false => self.line(name),
+        }
+    }
+
+    fn ended(&self, line: &[u8], end: &[u8]) -> Outcome {
         let mut sink = self.sink();
-        let written = sink.write_all(line).and_then(|()| sink.write_all(b"\n"));
+        let written = sink.write_all(line).and_then(|()| sink.write_all(end));
         written
             .and_then(|()| sink.flush())
             .map_err(|e| Failure::output(&e))
@@ -101,7 +127,7 @@ impl Output {
         match self.format {
             Format::Json => self.pretty(&json::envelope(kind, lsn, &self.request_id, fields)),
             Format::Jsonl => self.compact(&json::envelope(kind, lsn, &self.request_id, fields)),
-            Format::Name => self.line(name),
+            Format::Name => self.name(name),
             Format::Table | Format::Wide if self.quiet => Ok(()),
             Format::Table | Format::Wide => self.line(line.as_bytes()),
         }
@@ -120,7 +146,7 @@ impl Output {
         match self.format {
             Format::Json => self.pretty(&json::envelope(kind, lsn, &self.request_id, item.json)),
             Format::Jsonl => self.compact(&json::envelope(kind, lsn, &self.request_id, item.json)),
-            Format::Name => self.line(&item.name),
+            Format::Name => self.name(&item.name),
             Format::Table | Format::Wide => {
                 let titles = columns.iter().map(|column| column.title);
                 let width = titles.clone().map(str::len).max().unwrap_or(0);
@@ -173,7 +199,7 @@ impl List<'_> {
                 let value = json::envelope(kind, lsn, &self.output.request_id, item.json);
                 return self.output.compact(&value);
             }
-            Format::Name => return self.output.line(&item.name),
+            Format::Name => return self.output.name(&item.name),
             Format::Table | Format::Wide => {
                 self.rows.push(item.cells);
                 if self.rows.len() >= ROWS_ALIGNED_TOGETHER {

@@ -3,9 +3,10 @@ use crate::call::say;
 use crate::failure::{Failure, Outcome};
 use crate::profile::Profile;
 use dfs_env::Env;
-use dfs_fs::{Fs, FsConfig};
+use dfs_fs::{Code, Consistency, Fs, FsConfig, Refusal};
 use dfs_log::{ClusterLog, SharedLog};
 use dfs_rpc::connector::NodeConnector;
+use dfs_rpc::roles::{Connector, Sequencer};
 use dfs_rpc::serve::SharedRoles;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) const MAIN_TREE_NAME: &str = "main";
 
 /// A cluster that is there answers within milliseconds.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
+/// Where nothing listens, that is known at once: a start is noticed soon, and nobody is flooded.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// A cluster that has answered.
 #[derive(Clone)]
@@ -33,7 +36,13 @@ impl Cluster {
     }
 }
 
-pub(crate) async fn connect(env: &Env, profile: &Profile, config: FsConfig) -> Outcome<Cluster> {
+/// Looks for it `within` this time; then it has the time of the configuration to say who is there.
+pub(crate) async fn connect(
+    env: &Env,
+    profile: &Profile,
+    config: FsConfig,
+    within: Duration,
+) -> Outcome<Cluster> {
     let cluster_id = parse_hex(&profile.cluster_id).ok_or_else(|| {
         let what = format!("bad cluster id `{}`", profile.cluster_id);
         Failure::usage(what, "it is not hexadecimal", "Correct the profile")
@@ -44,17 +53,59 @@ pub(crate) async fn connect(env: &Env, profile: &Profile, config: FsConfig) -> O
         profile.sequencers.clone(),
     );
     connector.identify(cluster_id.into(), 0, 0, "client");
-    let connected = patiently(
-        env,
-        profile,
-        Fs::connect(env.clone(), connector.clone(), config),
-    );
-    let connected = connected.await;
-    let fs = connected.map_err(|refusal| hint(Failure::from(refusal), profile))?;
+    let told = |refusal| hint(Failure::from(refusal), profile);
+    let found = patiently(env, profile, find(env, &connector, within)).await;
+    let sequencer = found.map_err(told)?;
+    if let Consistency::AtLeast(lsn) = config.consistency {
+        refuse_future(&*sequencer, lsn).await?;
+    }
+    let connected = Fs::connect(env.clone(), connector.clone(), config);
+    let fs = patiently(env, profile, connected).await.map_err(told)?;
     Ok(Cluster {
         fs,
         connector,
         env: env.clone(),
+    })
+}
+
+/// A sequencer that answers.
+async fn find(
+    env: &Env,
+    connector: &Arc<NodeConnector>,
+    within: Duration,
+) -> Result<Arc<dyn Sequencer>, Refusal> {
+    let deadline = env.now() + within;
+    let mut last = Refusal::new(Code::Unavailable, "the sequencer", "it does not answer");
+    loop {
+        let left = deadline.saturating_duration_since(env.now());
+        match env.timeout(left, connector.sequencer()).await {
+            Ok(Ok(sequencer)) => return Ok(sequencer),
+            Ok(Err(refusal)) if !refusal.is_retryable() => return Err(refusal),
+            Ok(Err(refusal)) => last = refusal,
+            Err(_) => return Err(last),
+        }
+        if env.now() + ASK_EVERY >= deadline {
+            return Err(last);
+        }
+        env.sleep(ASK_EVERY).await;
+    }
+}
+
+/// No write has this LSN yet, so waiting for it would be waiting for somebody else's.
+async fn refuse_future(sequencer: &dyn Sequencer, lsn: u64) -> Outcome {
+    let Ok(status) = sequencer.status().await else {
+        return Ok(()); // whoever reads will say what is wrong
+    };
+    let last = status.next_lsn.saturating_sub(1);
+    if lsn <= last {
+        return Ok(());
+    }
+    let what = format!("cannot read at least at LSN {lsn}");
+    let why = format!("it lies in the future: the last record is {last}");
+    let advice = "Nothing was done; give the LSN that a write printed: --consistency at-least:LSN";
+    Err(Failure {
+        lsn: last,
+        ..Failure::usage(what, why, advice)
     })
 }
 
@@ -68,9 +119,7 @@ async fn patiently<T>(env: &Env, profile: &Profile, connecting: impl Future<Outp
     }
     if std::io::stderr().is_terminal() {
         let asked = profile.sequencers.join(", ");
-        say(&format!(
-            "no answer from {asked} yet; asking on until --timeout"
-        ));
+        say(&format!("waiting for {asked} …"));
     }
     connecting.await
 }
@@ -80,7 +129,9 @@ fn hint(mut failure: Failure, profile: &Profile) -> Failure {
     if failure.exit == crate::Exit::Unavailable {
         let asked = profile.sequencers.join(", ");
         failure.what = format!("no cluster answers at {asked}");
-        failure.advice = "Start one there (dfsctl dev up), or name another (--profile)".into();
+        failure.advice =
+            "Start one there (dfsctl dev up), name another (--profile), or wait longer (--timeout)"
+                .into();
     }
     failure
 }

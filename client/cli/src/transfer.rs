@@ -1,9 +1,10 @@
 //! What put and get share: how they are tuned, watched, and what they say in the end.
-use crate::call::{Call, Place};
+use crate::call::{Call, Place, say};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::figures;
 use crate::progress::{EVERY, Reached, Watcher};
+use crate::quote;
 use crate::wrote::Wrote;
 use clap::ValueEnum;
 use dfs_env::Env;
@@ -12,6 +13,7 @@ use dfs_fs::transfer::{Counts, Progress, Skip, Summary, TransferOptions};
 use futures::FutureExt;
 use serde_json::json;
 use std::future::Future;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
@@ -104,7 +106,8 @@ fn reached(counts: &Counts, known: Found) -> Reached {
     }
 }
 
-/// `put /demo/photos  1,204 files 3.1 GiB in 12 s  lsn 1219`, and a failure for each that is missing.
+/// `put /demo/photos  1,204 files 3.1 GiB in 12 s  lsn 1219`; or a failure for each that is missing,
+/// and what there is nevertheless.
 pub(crate) fn tell(
     call: &Call,
     kind: &'static str,
@@ -113,18 +116,20 @@ pub(crate) fn tell(
     summary: &Summary,
     took: Duration,
 ) -> Outcome {
-    for failed in &summary.failures {
-        let mut failure = Failure::from(failed.refusal.clone());
-        let shown = failed.local.display().to_string();
-        if !failure.what.contains(&shown) {
-            failure.what = format!("{shown}: {}", failure.what);
-        }
-        call.failed(&failure);
-    }
     let counts = &summary.counts;
-    if counts.failed > 0 {
-        call.note(&more_failures(counts.failed, summary.failures.len() as u64));
-        call.verdict(Exit::Partial);
+    if counts.times_cut > 0 {
+        let entries = figures::count(counts.times_cut, "entry has", "entries have");
+        say(&format!(
+            "warning: {entries} a time before 1677 or after 2262: stored with the nearest that fits"
+        ));
+    }
+    let whole = counts.failed == 0 && summary.stopped.is_none();
+    if !whole {
+        tell_failures(call, did, summary);
+        if !call.output.is_json() {
+            in_part(call, did, place, summary, took);
+            return Ok(());
+        }
     }
     call.wrote(Wrote {
         kind,
@@ -135,19 +140,72 @@ pub(crate) fn tell(
             "files": counts.files, "directories": counts.directories, "symlinks": counts.symlinks,
             "bytes": counts.bytes, "skipped_files": counts.skipped_files,
             "skipped_bytes": counts.skipped_bytes, "failed": counts.failed,
-            "retries": counts.retries, "took_ms": took.as_millis() as u64,
+            "retries": counts.retries, "times_cut": counts.times_cut, "took_ms": took.as_millis() as u64,
         }),
         lsn: counts.lsn,
     })
 }
 
+fn tell_failures(call: &Call, did: &str, summary: &Summary) {
+    let doing = if did == "got" { "get" } else { did };
+    let mut exit = Exit::Done;
+    for failed in &summary.failures {
+        let mut failure = Failure::from(failed.refusal.clone());
+        let local = failed.local.display().to_string();
+        let shown = quote::shown(failed.local.as_os_str().as_bytes());
+        if failure.what == local {
+            failure.what = format!("cannot {doing} {shown}");
+        } else if !failure.what.contains(&local) {
+            failure.what = format!("cannot {doing} {shown}: {}", failure.what);
+        }
+        exit = exit.worse(failure.exit);
+        call.tell(&failure);
+    }
+    if let Some(refusal) = summary.stopped.as_ref().filter(|_| exit == Exit::Done) {
+        let failure = Failure::from(refusal.clone());
+        exit = failure.exit;
+        call.tell(&failure);
+    }
+    call.verdict(verdict(exit, done_of(&summary.counts) > 0));
+}
+
+/// Some entries that are not as they should be leave the others whole; what every one of them would
+/// have met, and what is damaged, goes first.
+fn verdict(worst: Exit, some_done: bool) -> Exit {
+    match worst {
+        Exit::Done => Exit::Partial,
+        Exit::NotFound | Exit::Conflict | Exit::Denied | Exit::Usage if some_done => Exit::Partial,
+        worst => worst,
+    }
+}
+
+fn done_of(counts: &Counts) -> u64 {
+    counts.files + counts.symlinks + counts.directories + counts.skipped_files
+}
+
+/// What there is although something failed. Nothing beside the failure of a single file.
+fn in_part(call: &Call, did: &str, place: &Place, summary: &Summary, took: Duration) {
+    let counts = &summary.counts;
+    if done_of(counts) == 0 && counts.failed <= 1 {
+        return;
+    }
+    let failed = more_failures(counts.failed, summary.failures.len() as u64);
+    let (done, lsn) = (sentence(counts, took), counts.lsn);
+    let typed = &place.typed;
+    call.note(&format!(
+        "{did} {typed} only in part  {done}  lsn {lsn}\n{failed}: run it again for what is missing"
+    ));
+}
+
 fn more_failures(failed: u64, told: u64) -> String {
-    let all = figures::count(failed, "entry was", "entries were");
-    let untold = match failed > told {
-        true => format!(" (the first {} are told)", figures::thousands(told)),
-        false => String::new(),
-    };
-    format!("{all} not transferred{untold}: run it again for what is missing")
+    let all = figures::count(failed, "entry", "entries");
+    match failed > told {
+        true => format!(
+            "{all} failed (the first {} are told)",
+            figures::thousands(told)
+        ),
+        false => format!("{all} failed"),
+    }
 }
 
 fn sentence(counts: &Counts, took: Duration) -> String {
@@ -239,6 +297,14 @@ mod tests {
             "1,204 files 3.0 GiB in 12 s, 2 there and equal, 1 retry"
         );
         assert!(more_failures(2000, 1000).contains("the first 1,000"));
+    }
+
+    #[test]
+    fn some_bad_entries_leave_the_rest_whole() {
+        assert_eq!(verdict(Exit::Conflict, true), Exit::Partial);
+        assert_eq!(verdict(Exit::Conflict, false), Exit::Conflict);
+        assert_eq!(verdict(Exit::Integrity, true), Exit::Integrity);
+        assert_eq!(verdict(Exit::NoSpace, true), Exit::NoSpace);
     }
 
     #[test]

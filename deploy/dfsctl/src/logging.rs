@@ -6,6 +6,8 @@ use tracing_subscriber::EnvFilter;
 pub(crate) enum Lines {
     /// For a person at a terminal.
     Short,
+    /// The same with -v only: a command tells its errors itself.
+    IfAsked,
     /// For whatever gathers the lines of a server.
     Json,
 }
@@ -13,6 +15,7 @@ pub(crate) enum Lines {
 /// Called once, before anything is said.
 pub(crate) fn start(lines: Lines, quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
+        (true, _) | (false, 0) if lines == Lines::IfAsked => "off",
         (true, _) => "error",
         (false, 0) => "warn",
         (false, 1) => "info",
@@ -27,7 +30,7 @@ pub(crate) fn start(lines: Lines, quiet: bool, verbose: u8) {
         .log_internal_errors(false)
         .with_ansi(false);
     match lines {
-        Lines::Short => subscriber.compact().init(),
+        Lines::Short | Lines::IfAsked => subscriber.compact().init(),
         Lines::Json => subscriber.json().init(),
     }
 }

@@ -4,7 +4,7 @@
 //! - `dev/`: a system on this machine: up, down, reset, demo
 //! - `bench.rs`: bench/load on a system of its own
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
-//! - `logging.rs`: what goes to standard error
+//! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;
 mod bench;
 mod completions;
@@ -12,6 +12,7 @@ mod dev;
 mod logging;
 mod serve;
 mod system;
+mod usage;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -20,18 +21,26 @@ use dfs_cli::{Call, Exit};
 use dfs_env::Env;
 use logging::Lines;
 use std::process::ExitCode;
+use std::time::Duration;
+use system::Signals;
 use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What an interrupted command has begun to write on this machine is taken back by then.
+const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(1);
 const INTERRUPTED: &str =
     "interrupted: what was reported is done; the same command again does the rest";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::told(&error).into(),
+    };
     let globals = &arguments.globals;
     logging::start(lines(&arguments.command), globals.quiet, globals.verbose);
+    let leaves_files = matches!(&arguments.command, Command::Client(c) if c.leaves_files());
     let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -40,15 +49,20 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(run(arguments));
-    // A thread that still waits for a terminal or a disk does not hold up the end.
-    runtime.shutdown_background();
+    // A thread that still waits for a terminal or a disk does not hold up the end, unless it may
+    // have a file to take back.
+    match leaves_files && exit == Exit::Interrupted {
+        true => runtime.shutdown_timeout(TAKEN_BACK_WITHIN),
+        false => runtime.shutdown_background(),
+    }
     exit.into()
 }
 
 fn lines(command: &Command) -> Lines {
     match command {
         Command::Serve(_) => Lines::Json,
-        _ => Lines::Short,
+        Command::Dev(_) | Command::Bench(_) => Lines::Short,
+        Command::Client(_) | Command::Completions(_) => Lines::IfAsked,
     }
 }
 
@@ -69,7 +83,7 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 async fn run(arguments: Arguments) -> Exit {
     let call = Call::new(Env::real(), arguments.globals, Output::stdout());
     match arguments.command {
-        Command::Client(command) => interruptible(dfs_cli::run(&call, command)).await,
+        Command::Client(command) => interruptible(&call, dfs_cli::run(&call, command)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
         // These stop what they started before they end, and watch for signals themselves.
         Command::Serve(args) => {
@@ -87,11 +101,15 @@ async fn run(arguments: Arguments) -> Exit {
     }
 }
 
-async fn interruptible(command: impl Future<Output = Exit>) -> Exit {
+async fn interruptible(call: &Call, command: impl Future<Output = Exit>) -> Exit {
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(failure) => return call.end(Err(failure)),
+    };
     tokio::select! {
         biased;
         exit = command => exit,
-        _ = tokio::signal::ctrl_c() => {
+        _ = signals.next() => {
             dfs_cli::say(INTERRUPTED);
             Exit::Interrupted
         }

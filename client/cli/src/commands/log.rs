@@ -129,12 +129,12 @@ async fn next(
     }
     let waited = call
         .env
-        .timeout(call.globals.timeout, follower.next())
+        .timeout(call.globals.timeout(), follower.next())
         .await;
     let Ok(batch) = waited else {
         let why = format!(
             "no unit gave more within {}",
-            figures::span(call.globals.timeout)
+            figures::span(call.globals.timeout())
         );
         let advice = "Look at dfsctl status, or allow more --timeout";
         return Err(Failure::new(Exit::Unavailable, "the log", why, advice));

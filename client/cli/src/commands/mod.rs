@@ -93,6 +93,11 @@ impl Command {
         matches!(self, Command::Put(_) | Command::Get(_))
     }
 
+    /// Whether it writes files on this machine that are not whole until they are renamed.
+    pub fn leaves_files(&self) -> bool {
+        matches!(self, Command::Get(_))
+    }
+
     /// What is said behind `cannot`.
     fn verb(&self) -> &'static str {
         match self {

@@ -1,8 +1,9 @@
 //! `dfsctl put`: local files, directories and standard input into the system.
-use crate::call::{Call, Place};
+use crate::call::{Call, Place, say};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::local::{self, Local};
+use crate::quote;
 use crate::target;
 use crate::transfer::{self, Tuning};
 use crate::wrote::Wrote;
@@ -10,8 +11,9 @@ use dfs_fs::transfer::Progress;
 use dfs_fs::{Committed, WriteOptions};
 use serde_json::json;
 use std::ffi::OsString;
+use std::fs::FileType;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,6 +63,7 @@ async fn put(call: &Call, source: &OsString, target: &Place, into: bool, args: &
         return put_one(call, &local, &place, WriteOptions::default(), args).await;
     };
     let metadata = std::fs::symlink_metadata(path).map_err(|e| Failure::local("read", path, &e))?;
+    refuse_special(path, metadata.file_type(), &place)?;
     if args.if_lsn.is_some() || args.no_replace {
         return put_conditionally(call, path, &metadata, &place, args).await;
     }
@@ -68,6 +71,31 @@ async fn put(call: &Call, source: &OsString, target: &Place, into: bool, args: &
         refuse_onto_directory(&place).await?;
     }
     put_tree(call, path, &place, args).await
+}
+
+/// A pipe would be waited for, a device read for ever.
+fn refuse_special(path: &Path, kind: FileType, place: &Place) -> Outcome {
+    let name = match () {
+        () if kind.is_fifo() => "pipe",
+        () if kind.is_socket() => "socket",
+        () if kind.is_block_device() || kind.is_char_device() => "device",
+        () => return Ok(()),
+    };
+    let shown = quote::shown(path.as_os_str().as_bytes());
+    let why = format!("it is a {name}: only files, directories and symlinks are stored");
+    let advice = match name {
+        "socket" => "Leave it out".to_string(),
+        _ => format!(
+            "To store what comes out of it: dfsctl put - {} < {shown}",
+            place.typed
+        ),
+    };
+    Err(Failure::new(
+        Exit::Conflict,
+        format!("cannot put {shown}"),
+        why,
+        advice,
+    ))
 }
 
 /// `target`, or in it the name of the source.
@@ -118,11 +146,24 @@ async fn put_conditionally(
         mode: Some(metadata.mode() & 0o7777),
         uid: Some(metadata.uid()),
         gid: Some(metadata.gid()),
-        mtime_ns: Some(metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec()),
+        mtime_ns: Some(mtime_ns(path, metadata)),
         size: Some(metadata.len()),
         ..WriteOptions::default()
     };
     put_one(call, &Local::Path(path.into()), place, options, args).await
+}
+
+/// The nearest time that fits, said aloud where it is another.
+fn mtime_ns(path: &Path, metadata: &std::fs::Metadata) -> i64 {
+    let ns = metadata.mtime().checked_mul(1_000_000_000);
+    let ns = ns.and_then(|ns| ns.checked_add(metadata.mtime_nsec()));
+    ns.unwrap_or_else(|| {
+        let shown = quote::shown(path.as_os_str().as_bytes());
+        say(&format!(
+            "warning: the time of {shown} is before 1677 or after 2262: stored with the nearest that fits"
+        ));
+        if metadata.mtime() < 0 { i64::MIN } else { i64::MAX }
+    })
 }
 
 async fn put_one(

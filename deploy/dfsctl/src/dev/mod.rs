@@ -1,4 +1,5 @@
 //! `dfsctl dev`: a whole system on this machine, in one process.
+mod before;
 mod demo;
 mod directory;
 mod down;

@@ -1,7 +1,8 @@
 //! `dfsctl dev up`: starts a system, in the background unless told otherwise.
+use super::before::Before;
 use super::directory::{DevDirectory, Running};
 use crate::system::{self, End, Signals};
-use dfs_cli::profile::{self, Profile};
+use dfs_cli::profile::{self, Profile, Profiles};
 use dfs_cli::{Call, Exit, Failure, Outcome};
 use dfs_node::config::NodeConfig;
 use dfs_node::directory::hex;
@@ -11,12 +12,15 @@ use serde_json::json;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// The name under which the system is found.
 pub(super) const PROFILE: &str = "dev";
+/// On this machine nobody takes longer to answer.
+const REACHED_WITHIN: Duration = Duration::from_millis(500);
 /// How often the start in the background is looked at: a hundredth of what a start may take.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -74,10 +78,11 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         ));
         return Ok(End::Done);
     }
+    let before = known_profile();
     if !args.foreground {
-        let child = detach(&directory, &args.place, units)?;
-        let running = ready(call, &directory, Some(child)).await?;
+        let running = in_background(call, &directory, &args.place, units).await?;
         tell(call, &directory, &running, "is ready")?;
+        tell_replaced(call, before, &running).await;
         return Ok(End::Done);
     }
     let mut signals = Signals::catch()?;
@@ -85,7 +90,25 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         return Ok(End::Done);
     };
     tell(call, &directory, &running, "is ready")?;
+    tell_replaced(call, before, &running).await;
     system::serve(node, &mut signals).await
+}
+
+async fn in_background(
+    call: &Call,
+    directory: &DevDirectory,
+    place: &Place,
+    units: u32,
+) -> Outcome<Running> {
+    let before = Before::look(directory)?;
+    let child = detach(directory, place, units).inspect_err(|_| before.restore(directory))?;
+    let started = ready(call, directory, Some(child)).await;
+    // What is only slow goes on; what ended without a word has its log read.
+    started.inspect_err(|failure| {
+        if failure.exit != Exit::Unavailable && failure.advice != look_at(directory) {
+            before.restore(directory);
+        }
+    })
 }
 
 /// Waits until the system that runs in the directory serves, and selects its profile.
@@ -116,6 +139,17 @@ impl Place {
 
 /// Starts the system in this process; `Err` when a signal came first.
 pub(super) async fn here(
+    call: &Call,
+    directory: &DevDirectory,
+    place: &Place,
+    signals: &mut Signals,
+) -> Outcome<Result<(Node, Running), End>> {
+    let before = Before::look(directory)?;
+    let started = Box::pin(start_here(call, directory, place, signals)).await;
+    started.inspect_err(|_| before.restore(directory))
+}
+
+async fn start_here(
     call: &Call,
     directory: &DevDirectory,
     place: &Place,
@@ -162,6 +196,31 @@ fn remember(running: &Running) -> Outcome {
     profile::remember(PROFILE, profile)
 }
 
+/// What the profile meant until now.
+fn known_profile() -> Option<Profile> {
+    let profiles = Profiles::load(&profile::path().ok()?).ok()?;
+    profiles.profiles.get(PROFILE).cloned()
+}
+
+/// Another system that runs, and has lost its name, is told of: nobody would find it again.
+async fn tell_replaced(call: &Call, before: Option<Profile>, running: &Running) {
+    let Some(before) = before.filter(|profile| profile.cluster_id != running.cluster_id) else {
+        return;
+    };
+    let Some(address) = before.sequencers.first() else {
+        return;
+    };
+    let reached = call
+        .env
+        .timeout(REACHED_WITHIN, TcpStream::connect(address.as_str()));
+    if address != &running.address && matches!(reached.await, Ok(Ok(_))) {
+        call.note(&format!(
+            "the profile \"{PROFILE}\" meant another system until now, which still runs at {address}; \
+            it can be kept: dfsctl connect {address} --name NAME"
+        ));
+    }
+}
+
 /// The same program in the background, in a process group that Ctrl-C in this terminal does not reach.
 fn detach(directory: &DevDirectory, place: &Place, units: u32) -> Outcome<Child> {
     let failed = |e: &io::Error| Failure::local("start", directory.path(), e);
@@ -192,7 +251,7 @@ async fn ready(
     directory: &DevDirectory,
     mut child: Option<Child>,
 ) -> Outcome<Running> {
-    let waited = call.env.timeout(call.globals.timeout, async {
+    let waited = call.env.timeout(call.globals.timeout(), async {
         loop {
             if let Some(running) = directory.state()?.filter(|state| state.ready) {
                 let ours = match &child {
@@ -208,7 +267,7 @@ async fn ready(
                 .as_mut()
                 .and_then(|child| child.try_wait().ok().flatten())
             {
-                return Err(told_by_child(&directory.log_path(), status.code()));
+                return Err(told_by_child(directory, status.code()));
             }
             call.env.sleep(LOOK_EVERY).await;
         }
@@ -230,8 +289,8 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// The three lines that the background process wrote, as if this one had.
-fn told_by_child(log: &Path, code: Option<i32>) -> Failure {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
+fn told_by_child(directory: &DevDirectory, code: Option<i32>) -> Failure {
+    let text = std::fs::read_to_string(directory.log_path()).unwrap_or_default();
     let line = |start: &str| text.lines().rev().find_map(|line| line.strip_prefix(start));
     let exit = code
         .and_then(|code| Exit::from_number(code as u8))
@@ -239,9 +298,13 @@ fn told_by_child(log: &Path, code: Option<i32>) -> Failure {
     let what = line("error: ").unwrap_or("the system ended while it started");
     let last = text.lines().last().unwrap_or("it said nothing");
     let why = line("  why: ").unwrap_or(last);
-    let look = format!("Look at {}", log.display());
+    let look = look_at(directory);
     let advice = line("  do:  ").unwrap_or(&look);
     Failure::new(exit, what, why, advice)
+}
+
+fn look_at(directory: &DevDirectory) -> String {
+    format!("Look at {}", directory.log_path().display())
 }
 
 fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> Outcome {

@@ -3,4 +3,5 @@ mod demo;
 mod first_hour;
 mod formats;
 mod refusals;
+mod strangers;
 mod system;
