@@ -22,8 +22,8 @@ use dfs_env::Env;
 use logging::Lines;
 use std::process::ExitCode;
 use std::time::Duration;
-use system::Signals;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -101,17 +101,18 @@ async fn run(arguments: Arguments) -> Exit {
     }
 }
 
+/// A hang-up is left to the kernel, so that `nohup` means what it says.
 async fn interruptible(call: &Call, command: impl Future<Output = Exit>) -> Exit {
-    let mut signals = match Signals::catch() {
-        Ok(signals) => signals,
-        Err(failure) => return call.end(Err(failure)),
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => return call.end(Err(system::no_signals(&error))),
     };
     tokio::select! {
         biased;
-        exit = command => exit,
-        _ = signals.next() => {
-            dfs_cli::say(INTERRUPTED);
-            Exit::Interrupted
-        }
+        exit = command => return exit,
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
+    dfs_cli::say(INTERRUPTED);
+    Exit::Interrupted
 }

@@ -43,7 +43,7 @@ impl Signals {
     }
 }
 
-fn no_signals(error: &io::Error) -> Failure {
+pub(crate) fn no_signals(error: &io::Error) -> Failure {
     let what = "cannot catch signals";
     Failure::new(Exit::Other, what, error.to_string(), "Start it again")
 }
