@@ -3,6 +3,7 @@ use crate::config::{NodeConfig, RoleName};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
+use dfs_wire::{Code, Refusal};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 const IDENTITY: &str = "IDENTITY";
 const FORMAT: u32 = 1;
+const RESTORE_IDENTITY: &str = "Restore the file from a backup, or start with another, empty directory; the data stays as it is";
 
 /// What a process is, for good; kept outside its roles' directories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,7 @@ impl Directory {
             .context("cannot read IDENTITY")?;
         let identity = match kept {
             Some(text) => parse(&text, &root)?,
+            None if !env.is_simulated() && holds_roles(&root)? => return Err(no_identity(&root)),
             None => Identity {
                 format: FORMAT,
                 nonce: hex(&env.random_u128().to_be_bytes()),
@@ -170,17 +173,61 @@ fn take_lock(root: &Path) -> anyhow::Result<File> {
 }
 
 fn parse(text: &[u8], root: &Path) -> anyhow::Result<Identity> {
-    let place = || format!("{}/{IDENTITY} is damaged", root.display());
-    let text = std::str::from_utf8(text).with_context(place)?;
-    let identity: Identity = toml::from_str(text).with_context(place)?;
+    let damaged = |why: String| {
+        let what = format!("{}/{IDENTITY}", root.display());
+        let why = format!("it is damaged: {why}");
+        anyhow::Error::new(Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY))
+    };
+    let text = std::str::from_utf8(text).map_err(|e| damaged(e.to_string()))?;
+    let identity: Identity = toml::from_str(text).map_err(|e| damaged(e.message().to_string()))?;
     if identity.format != FORMAT {
-        bail!(
-            "{} has format {}, this build knows {FORMAT}",
-            root.display(),
+        let what = format!("{}/{IDENTITY}", root.display());
+        let why = format!(
+            "its format is {}, this build knows {FORMAT}",
             identity.format
         );
+        let refusal = Refusal::new(Code::State, what, why);
+        return Err(refusal.advice("Start it with a build that knows it").into());
     }
     Ok(identity)
+}
+
+/// A directory of a role with anything in it.
+fn holds_roles(root: &Path) -> anyhow::Result<bool> {
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of_a_role = ["sequencer-", "unit-", "materializer-"]
+            .iter()
+            .any(|role| name.starts_with(role));
+        if of_a_role && entry.file_type()?.is_dir() && !is_empty(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// No file below; a missing directory is as empty.
+pub(crate) fn is_empty(dir: &Path) -> std::io::Result<bool> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_lock = entry.file_name() == "LOCK";
+        if !is_lock && (!entry.file_type()?.is_dir() || !is_empty(&entry.path())?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Made anew it would be another process, to which none of this data belongs.
+fn no_identity(root: &Path) -> anyhow::Error {
+    let what = format!("{}/{IDENTITY}", root.display());
+    let why = "it is gone, but the directory holds data of roles; nothing was changed";
+    anyhow::Error::new(Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY))
 }
 
 /// Lower-case hex.

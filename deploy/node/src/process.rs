@@ -56,7 +56,13 @@ impl Node {
             shared,
             address: advertised,
         };
-        let roles = RoleSet::start(place).await?;
+        let roles = match RoleSet::start(place).await {
+            Ok(roles) => roles,
+            Err(error) => {
+                env.stop().await; // whatever had started lets go of its directory
+                return Err(error);
+            }
+        };
         let owner = &roles.owner;
         connector.identify(
             roles.cluster_id.clone(),
@@ -88,7 +94,7 @@ impl Node {
         &self.roles
     }
 
-    /// Waits until reads and writes are served here.
+    /// Waits until reads and writes are served here, or answered with the range of the log that is lost.
     pub async fn ready(&self) {
         self.roles.serving().await;
     }

@@ -5,6 +5,7 @@
 //! - `refusals.rs`: how a refusal becomes true
 //! - `terms.rs`: who owns the shard; `upkeep.rs`: sessions, replicas, groups and ticks of the primary
 //! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
+//! - `unreadable.rs`: what is said while the log cannot be read on
 //! - `digests.rs`: replicas compare what they folded
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
@@ -26,6 +27,7 @@ mod sessions;
 mod shard;
 mod streams;
 mod terms;
+mod unreadable;
 mod upkeep;
 mod views;
 

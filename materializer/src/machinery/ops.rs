@@ -17,7 +17,8 @@ pub(crate) struct OpId(pub(crate) u64);
 pub(crate) enum Work {
     Mutate {
         request: Box<v1::Mutate>,
-        source: Option<Box<CopySource>>,
+        /// Of a copy from the past: what was read, or why it could not be.
+        source: Option<Result<Box<CopySource>, Refusal>>,
         slot: v1::SlotUse,
     },
     OpenSession(v1::OpenSession),

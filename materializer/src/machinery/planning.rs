@@ -181,13 +181,15 @@ impl Shard {
         let now_ns = i64::try_from(self.hub.env.wall_us() * 1000).unwrap_or(i64::MAX);
         let (term, settings) = (primary.term, &primary.settings);
         let context = context(op, term, settings, now_ns, Some(*slot));
-        let planned = plan::mutate(
-            planning,
-            request,
-            source.as_deref(),
-            &context,
-            &mut primary.ids,
-        );
+        let source = match source {
+            Some(Err(refusal)) => {
+                let refusal = refusal.clone();
+                return self.refuse(id, refusal);
+            }
+            Some(Ok(source)) => Some(&**source),
+            None => None,
+        };
+        let planned = plan::mutate(planning, request, source, &context, &mut primary.ids);
         match planned {
             Ok(planned) => {
                 let privileged = is_deletion(request);
@@ -333,7 +335,7 @@ impl Shard {
         };
         let store_full = self.hub.store_full.load(Ordering::Relaxed);
         if !privileged && (store_full || !primary.appender.room().is_enough()) {
-            self.finish(id, Err(no_space(store_full)));
+            self.refuse_by_term(id, no_space(store_full));
             return Ok(());
         }
         let draft = Draft {

@@ -30,14 +30,19 @@ struct Waiting {
     count: usize,
     prune_at: usize,
     closed: bool,
+    /// Nothing newer comes for now: whoever would wait is told at once.
+    stuck: Option<Refusal>,
 }
 
 impl Published {
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         let lsn = snapshot.stamp.lsn;
-        self.newest.store(Some(Arc::new(snapshot)));
         let woken = {
             let mut waiting = self.waiting.lock();
+            if waiting.closed {
+                return; // the role has ended: nothing is served from it any more
+            }
+            self.newest.store(Some(Arc::new(snapshot)));
             if waiting
                 .by_lsn
                 .first_key_value()
@@ -57,10 +62,32 @@ impl Published {
 
     /// Nothing newer comes; the store is let go.
     pub(crate) fn close(&self) {
-        self.newest.store(None);
         let mut waiting = self.waiting.lock();
+        self.newest.store(None);
         waiting.closed = true;
         waiting.by_lsn.clear();
+    }
+
+    /// Who waits for a newer state, or would, gets this refusal, until it is taken back.
+    pub(crate) fn set_stuck(&self, why: Option<Refusal>) {
+        let woken = {
+            let mut waiting = self.waiting.lock();
+            if waiting.stuck == why {
+                return;
+            }
+            let is_stuck = why.is_some();
+            waiting.stuck = why;
+            if !is_stuck {
+                return;
+            }
+            waiting.count = 0;
+            std::mem::take(&mut waiting.by_lsn)
+        };
+        drop(woken); // they look again, outside of the lock
+    }
+
+    pub(crate) fn stuck(&self) -> Option<Refusal> {
+        self.waiting.lock().stuck.clone()
     }
 
     pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, Refusal> {
@@ -85,9 +112,7 @@ impl Published {
                 }
                 waiting.add(lsn)?
             };
-            if told.await.is_err() {
-                return Err(stopped());
-            }
+            let _ = told.await; // or something else changed: it is looked at again
         }
     }
 
@@ -120,6 +145,9 @@ impl Waiting {
         if self.closed {
             return Err(stopped());
         }
+        if let Some(why) = &self.stuck {
+            return Err(why.clone());
+        }
         if self.count >= self.prune_at.max(PRUNE_FROM) {
             self.prune();
         }
@@ -142,4 +170,23 @@ impl Waiting {
 pub(crate) fn stopped() -> Refusal {
     Refusal::new(Code::Unavailable, "materializer", "it stops")
         .advice("Ask another replica, or this one again once it runs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Published;
+    use crate::view::{MemoryView, View};
+
+    #[test]
+    fn nothing_is_published_after_the_end() {
+        let (published, view) = (Published::default(), MemoryView::new());
+        published.publish(view.snapshot());
+        assert!(published.newest().is_ok());
+        published.close();
+        published.publish(view.snapshot());
+        assert!(
+            published.newest().is_err(),
+            "the loop may fold a little longer"
+        );
+    }
 }

@@ -155,22 +155,19 @@ pub(crate) async fn read_source(hub: Arc<Hub>, copy: v1::Copy, arrival: Arrival)
     else {
         return;
     };
-    match source_of(&hub, copy, waiter.deadline).await {
-        Err(refusal) => waiter.asker.tell(Err(refusal)),
-        Ok(source) => {
-            let work = Work::Mutate {
-                request,
-                source: Some(Box::new(source)),
-                slot,
-            };
-            let arrival = Arrival {
-                work,
-                by,
-                waiter: Some(waiter),
-            };
-            let _ = hub.arrivals.send(vec![arrival]).await; // the loop ended: the reply says so
-        }
-    }
+    // FOLD-S3: an earlier attempt may have taken effect, so a refusal goes by way of the slot too.
+    let source = source_of(&hub, copy, waiter.deadline).await;
+    let work = Work::Mutate {
+        request,
+        source: Some(source.map(Box::new)),
+        slot,
+    };
+    let arrival = Arrival {
+        work,
+        by,
+        waiter: Some(waiter),
+    };
+    let _ = hub.arrivals.send(vec![arrival]).await; // the loop ended: the reply says so
 }
 
 async fn source_of(hub: &Hub, copy: v1::Copy, deadline: Instant) -> Result<CopySource, Refusal> {

@@ -1,10 +1,11 @@
 //! The digest of the past, proven: the log is folded again, from LSN 1, into a store of its own.
 use std::sync::Arc;
 
-use dfs_log::{Event, Follow, FrameAt};
+use dfs_log::{Batch, Event, Follow, Follower, FrameAt};
 use dfs_wire::frame::FrameDraft;
 use dfs_wire::{Code, Refusal, v1};
 
+use super::config::TURN;
 use super::hub::Hub;
 use super::open::view_failed;
 use super::streams::{Body, Reply};
@@ -58,7 +59,7 @@ async fn refold(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
     let mut folder = Folder::new(Arc::new(MemoryView::new()));
     let mut follower = hub.log.follow(1, Follow::default()).await?;
     loop {
-        for event in follower.next().await?.events {
+        for event in next_batch(hub, &mut follower).await?.events {
             let Event::Frame(at) = event else { continue };
             folder
                 .fold(&up_to(at, lsn)?)
@@ -71,6 +72,19 @@ async fn refold(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
             if stamp.lsn >= lsn {
                 return Ok((stamp.digest, stamp.log_time_us));
             }
+        }
+    }
+}
+
+/// Units that are away are not waited for: who asked asks again.
+async fn next_batch(hub: &Hub, follower: &mut Follower) -> Result<Batch, Refusal> {
+    loop {
+        match hub.env.timeout(TURN, follower.next()).await {
+            Ok(batch) => return batch,
+            Err(_) => match follower.waits_for() {
+                Some(waits) => return Err(waits),
+                None => continue,
+            },
         }
     }
 }

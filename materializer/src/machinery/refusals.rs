@@ -21,6 +21,8 @@ struct Waiting {
     refusal: Refusal,
     /// Everything planned up to here must be folded.
     after: u64,
+    /// FOLD-P2: where exactly that was folded, and nothing planned later; there the refusal is true.
+    lsn: Option<u64>,
     /// An `End` of this round was asked for after the request came.
     round: u64,
     /// What that `End` said.
@@ -30,6 +32,13 @@ struct Waiting {
 impl Refusals {
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
+    }
+
+    /// A plan is folded at this LSN.
+    pub(crate) fn landed(&mut self, ticket: u64, lsn: u64) {
+        let reached = |waiting: &&mut Waiting| waiting.lsn.is_none() && waiting.after <= ticket;
+        let reached = self.waiting.iter_mut().filter(reached);
+        reached.for_each(|waiting| waiting.lsn = Some(lsn));
     }
 }
 
@@ -53,12 +62,23 @@ impl Shard {
 
     /// FOLD-P3.
     pub(crate) fn refuse_later(&mut self, op: OpId, refusal: Refusal) {
+        self.refuse_after(op, refusal, self.last_ticket);
+    }
+
+    /// One that relies on no record in flight, as for want of room: those may wait for room themselves.
+    pub(crate) fn refuse_by_term(&mut self, op: OpId, refusal: Refusal) {
+        self.refuse_after(op, refusal, 0);
+    }
+
+    fn refuse_after(&mut self, op: OpId, refusal: Refusal, after: u64) {
         let round = self.refusals.round + 1;
-        let after = self.last_ticket;
+        let folded = self.folder.snapshot().stamp.lsn;
+        let lsn = (after <= self.folded_ticket).then_some(folded);
         self.refusals.waiting.push(Waiting {
             op,
             refusal,
             after,
+            lsn,
             round,
             next_lsn: None,
         });
@@ -117,9 +137,12 @@ impl Shard {
                     .is_some_and(|next_lsn| applied + 1 >= next_lsn)
         };
         let answered: Vec<Waiting> = self.refusals.waiting.extract_if(.., is_true).collect();
-        for Waiting { op, refusal, .. } in answered {
+        for Waiting {
+            op, refusal, lsn, ..
+        } in answered
+        {
             let at = if refusal.get().lsn == 0 {
-                refusal.at(applied)
+                refusal.at(lsn.unwrap_or(applied))
             } else {
                 refusal
             };

@@ -103,6 +103,11 @@ impl MaterializerRole {
         self.hub.failed().await
     }
 
+    /// Why it serves nothing newer, when waiting does not cure it: a range of the log is lost (LOG-R3).
+    pub fn lost(&self) -> Option<Refusal> {
+        self.hub.published.stuck().filter(|why| !why.is_retryable())
+    }
+
     /// For the keep-alive of the process.
     pub fn progress(&self) -> Progress {
         self.hub.progress()

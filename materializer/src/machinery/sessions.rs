@@ -1,5 +1,5 @@
 //! Sessions of the primary: leases, and which request of which slot was seen last (FOLD-S1, S3). No waiting, no state of the log.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dfs_wire::limits::SESSION_SLOTS;
@@ -22,8 +22,8 @@ pub(crate) struct Sessions {
 
 struct Session {
     kept: Now,
-    /// Mutations not answered yet.
-    busy: u32,
+    /// Mutations of this term that are not answered yet.
+    busy: BTreeSet<OpId>,
     /// Its end is planned: nothing of it is taken any more.
     ending: bool,
     slots: Vec<Seen>,
@@ -97,7 +97,9 @@ impl Sessions {
     }
 
     pub(crate) fn is_busy(&self, id: u64) -> bool {
-        self.open.get(&id).is_some_and(|session| session.busy > 0)
+        self.open
+            .get(&id)
+            .is_some_and(|session| !session.busy.is_empty())
     }
 
     /// Its `SessionExpired` is on the way, or was void.
@@ -148,9 +150,7 @@ impl Sessions {
             session.slots.resize(at + 1, Seen::default());
         }
         let seen = &mut session.slots[at];
-        if seen.op != Some(op) {
-            session.busy += 1;
-        }
+        session.busy.insert(op);
         *seen = Seen {
             seq,
             attempt: attempt.max(seen.attempt_of(seq)),
@@ -158,12 +158,12 @@ impl Sessions {
         };
     }
 
-    /// The request is answered, whatever the answer.
+    /// The request is answered, whatever the answer. One of an earlier term counts for nothing here.
     pub(crate) fn finished(&mut self, id: u64, slot: u32, op: OpId) {
         let Some(session) = self.open.get_mut(&id) else {
             return;
         };
-        session.busy = session.busy.saturating_sub(1);
+        session.busy.remove(&op);
         if let Some(seen) = session
             .slots
             .get_mut(slot as usize)
@@ -178,7 +178,7 @@ impl Sessions {
         let mut due = Vec::new();
         for (id, session) in &self.open {
             let own = now.own.saturating_duration_since(session.kept.own);
-            if session.ending || session.busy > 0 || own <= lease {
+            if session.ending || !session.busy.is_empty() || own <= lease {
                 continue;
             }
             let log_us = now.log_time_us.saturating_sub(session.kept.log_time_us);
@@ -193,7 +193,7 @@ impl Session {
     fn new(kept: Now) -> Session {
         Session {
             kept,
-            busy: 0,
+            busy: BTreeSet::new(),
             ending: false,
             slots: Vec::new(),
         }
@@ -242,6 +242,18 @@ mod tests {
         assert_eq!(look(&sessions, 1, 9, Some(2)), Slot::Behind);
         assert_eq!(sessions.look(5, 64, 1, 1, None), Slot::BeyondLast);
         assert_eq!(sessions.look(6, 0, 1, 1, None), Slot::NoSession);
+    }
+
+    #[test]
+    fn what_an_earlier_term_left_takes_nothing_from_this_one() {
+        let mut sessions = Sessions::restart([5], now(0, 0));
+        sessions.seen(5, 0, 1, 1, OpId(2));
+        sessions.finished(5, 0, OpId(1));
+        assert!(sessions.is_busy(5), "op 2 is in flight (FOLD-S1)");
+        sessions.seen(5, 0, 2, 1, OpId(3));
+        sessions.finished(5, 0, OpId(2));
+        sessions.finished(5, 0, OpId(3));
+        assert!(!sessions.is_busy(5));
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub(crate) struct Shard {
     pub(crate) hub: Arc<Hub>,
     pub(crate) genesis: Genesis,
     pub(crate) folder: Folder,
-    arriving: mpsc::Receiver<Vec<Arrival>>,
-    commanded: mpsc::Receiver<Command>,
+    pub(super) arriving: mpsc::Receiver<Vec<Arrival>>,
+    pub(super) commanded: mpsc::Receiver<Command>,
     pub(crate) office: Office,
     /// Folded.
     pub(crate) term: Option<Term>,
@@ -67,7 +67,7 @@ pub(crate) struct Shard {
     pub(crate) digests: super::digests::Digests,
     /// The end of the log when it was first asked for: what lies before it is old.
     end_at_start: Option<u64>,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 pub(crate) enum Office {
@@ -176,15 +176,22 @@ impl Shard {
 
     /// Runs until the role ends, and says why.
     pub(crate) async fn run(mut self) -> Refusal {
-        let follower = match self.connect().await {
-            Ok(follower) => follower,
-            Err(refusal) => return refusal,
-        };
-        match self.turns(follower).await {
-            Ok(()) => super::published::stopped(),
-            Err(refusal) => {
-                tracing::error!(%refusal, "stop folding");
-                refusal
+        loop {
+            let follower = match self.connect().await {
+                Ok(follower) => follower,
+                Err(refusal) => return refusal,
+            };
+            match self.turns(follower).await {
+                Ok(None) => return super::published::stopped(),
+                Ok(Some(unreadable)) => {
+                    if !self.stand_still(unreadable).await {
+                        return super::published::stopped();
+                    }
+                }
+                Err(refusal) => {
+                    tracing::error!(%refusal, "stop folding");
+                    return refusal;
+                }
             }
         }
     }
@@ -221,7 +228,8 @@ impl Shard {
         }
     }
 
-    async fn turns(&mut self, mut follower: Follower) -> Result<(), Refusal> {
+    /// `None`: it was stopped; else why the log cannot be read on.
+    async fn turns(&mut self, mut follower: Follower) -> Result<Option<Refusal>, Refusal> {
         let env = self.hub.env.clone();
         let mut members = self.hub.members.clone();
         let turn = || -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -245,8 +253,10 @@ impl Shard {
             };
             match step {
                 Step::Command(command) => self.obey(command)?,
-                Step::Log(batch) => {
-                    self.fold(batch?).await?;
+                Step::Log(Err(unreadable)) => return Ok(Some(unreadable)),
+                Step::Log(Ok(batch)) => {
+                    self.say_unreadable(None);
+                    self.fold(batch).await?;
                     self.arrive_waiting()?;
                 }
                 Step::Arrived(arrivals) => {
@@ -255,14 +265,15 @@ impl Shard {
                 }
                 Step::Turn => {
                     next_turn = turn();
+                    self.say_waits(follower.waits_for());
                     self.turn()?;
                 }
                 Step::Plan => {}
-                Step::End => return Ok(()),
+                Step::End => return Ok(None),
             }
             self.plan()?;
             if self.stopping && self.in_flight() == 0 {
-                return Ok(());
+                return Ok(None);
             }
         }
     }
@@ -278,7 +289,7 @@ impl Shard {
         Ok(())
     }
 
-    fn obey(&mut self, command: Command) -> Result<(), Refusal> {
+    pub(super) fn obey(&mut self, command: Command) -> Result<(), Refusal> {
         match command {
             Command::Lane(claim, lane) => self.take_lane(claim, lane.map(|lane| *lane)),
             Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
@@ -390,6 +401,7 @@ impl Shard {
         }
         self.upkeep.landed(ticket);
         self.folded_ticket = self.folded_ticket.max(ticket.0);
+        self.refusals.landed(ticket.0, lsn);
         if let Some(waiting) = self.blocked.remove(&ticket) {
             waiting
                 .into_iter()
@@ -597,7 +609,9 @@ impl Shard {
                     .primary(self.hub.address_of(term.owner.node_id))
                     .at(self.folder.stamp().lsn)
             }
-            _ => Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet"),
+            _ => self.hub.published.stuck().unwrap_or_else(|| {
+                Refusal::new(Code::Unavailable, "shard 0", "it has no primary yet")
+            }),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Requests that change nothing: any replica will do, and another one when it fails.
 
+use std::collections::BTreeSet;
+
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::time::Instant;
 
-use super::{Dialog, Failed};
+use super::Dialog;
 
 impl Dialog {
     /// The answer, or the refusal, of whoever can serve it within the configured time.
@@ -19,22 +21,50 @@ impl Dialog {
         deadline: Instant,
     ) -> Result<v1::Answer, Refusal> {
         let mut backoff = self.backoff();
+        let mut lost_at = BTreeSet::new();
         loop {
-            let refusal = match self.read_once(op.clone(), deadline).await {
+            let (refusal, address) = match self.read_once(op.clone(), deadline).await {
                 Ok(answer) => return Ok(answer),
-                Err(refusal) => refusal,
+                Err(failed) => failed,
             };
-            if !asks_again(refusal.code()) || !backoff.pause(deadline).await {
+            let again = asks_again(refusal.code())
+                || self
+                    .lost_only_there(&refusal, address, &mut lost_at, deadline)
+                    .await;
+            if !again || !backoff.pause(deadline).await {
                 return Err(unanswered_read(refusal));
             }
         }
     }
 
-    async fn read_once(&self, op: Op, deadline: Instant) -> Result<v1::Answer, Refusal> {
+    /// A materializer that lacks a range of the log says so of everything; another may have folded it
+    /// before it was lost. True: one that has not said so is asked next.
+    async fn lost_only_there(
+        &self,
+        refusal: &Refusal,
+        address: Option<String>,
+        lost_at: &mut BTreeSet<String>,
+        deadline: Instant,
+    ) -> bool {
+        let (Code::Lost | Code::Corrupt, Some(address)) = (refusal.code(), address) else {
+            return false;
+        };
+        self.look_elsewhere(&address, refusal, deadline).await;
+        lost_at.insert(address);
+        let next = self.places.known();
+        next.is_some_and(|next| !lost_at.contains(&next))
+    }
+
+    /// One attempt; a refusal comes with the address that was asked.
+    async fn read_once(
+        &self,
+        op: Op,
+        deadline: Instant,
+    ) -> Result<v1::Answer, (Refusal, Option<String>)> {
         let patience = self.config.attempt_timeout.min(self.left(deadline));
         let address = match self.env.timeout(patience, self.place()).await {
-            Ok(address) => address?,
-            Err(_) => return Err(silent("the sequencer")),
+            Ok(address) => address.map_err(|refusal| (refusal, None))?,
+            Err(_) => return Err((silent("the sequencer"), None)),
         };
         let asked = self.ask_at(&address, op, None, deadline);
         let refusal = match self.env.timeout(patience, asked).await {
@@ -48,7 +78,7 @@ impl Dialog {
         if asks_again(refusal.code()) {
             self.look_elsewhere(&address, &refusal, deadline).await;
         }
-        Err(refusal)
+        Err((refusal, Some(address)))
     }
 
     /// After a refusal that another member might not give.
@@ -101,18 +131,27 @@ impl Dialog {
         let deadline = self.deadline();
         let mut backoff = self.backoff();
         loop {
-            let asked = async {
-                let address = self.place().await.map_err(Failed::NotSent)?;
-                self.ask_at(&address, op.clone(), None, deadline).await
+            let address = match self.env.timeout(self.left(deadline), self.place()).await {
+                Ok(address) => address,
+                Err(_) => return Err(silent("the sequencer")),
             };
-            let refusal = match self.env.timeout(self.left(deadline), asked).await {
-                Ok(Ok(mut answer)) => match answer.body.take() {
-                    Some(Body::Refusal(refusal)) => Refusal::from(refusal),
-                    body => return Ok(v1::Answer { body, ..answer }),
-                },
-                Ok(Err(failed)) => failed.into_refusal(),
-                Err(_) => return Err(silent("the materializer")),
+            let refusal = match &address {
+                Ok(address) => {
+                    let asked = self.ask_at(address, op.clone(), None, deadline);
+                    match self.env.timeout(self.left(deadline), asked).await {
+                        Ok(Ok(mut answer)) => match answer.body.take() {
+                            Some(Body::Refusal(refusal)) => Refusal::from(refusal),
+                            body => return Ok(v1::Answer { body, ..answer }),
+                        },
+                        Ok(Err(failed)) => failed.into_refusal(),
+                        Err(_) => return Err(silent("the materializer")),
+                    }
+                }
+                Err(refusal) => refusal.clone(),
             };
+            if let (Ok(address), true) = (&address, asks_again(refusal.code())) {
+                self.look_elsewhere(address, &refusal, deadline).await;
+            }
             if !asks_again(refusal.code()) || !backoff.pause(deadline).await {
                 return Err(unanswered_read(refusal));
             }

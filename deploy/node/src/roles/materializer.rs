@@ -102,11 +102,13 @@ impl Materializers {
         running.map(|role| role.progress()).unwrap_or_default()
     }
 
+    /// Also when nothing but a person's help makes it serve: it answers with what is lost (LOG-R3).
     pub(super) async fn serving(&self, env: &Env) {
         loop {
             let running = self.running.lock().clone();
             if let Some(role) = running
-                && role.status().await.is_ok_and(|status| serves(&status))
+                && (role.lost().is_some()
+                    || role.status().await.is_ok_and(|status| serves(&status)))
             {
                 return;
             }

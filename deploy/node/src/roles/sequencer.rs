@@ -1,12 +1,13 @@
 //! The sequencer's voter of a process: opened, watched, and opened again when its disk failed.
 use super::{Place, RETRY_EVERY};
+use crate::directory::is_empty;
 use anyhow::Context;
 use dfs_env::{Env, Task};
 use dfs_rpc::serve::SharedRoles;
 use dfs_sequencer::{SequencerConfig, SequencerRole};
 use dfs_wire::{Code, Refusal};
 use parking_lot::Mutex;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -26,6 +27,7 @@ impl Voter {
         let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
         let config = SequencerConfig::single(place.address.clone(), replicas, quorum);
         let dir = place.directory.sequencer();
+        check_journal(place, &dir)?;
         let role = SequencerRole::start(&place.env, &dir, config.clone())
             .await
             .context("the sequencer does not start")?;
@@ -90,4 +92,30 @@ impl Voter {
         let role = self.running.lock().clone();
         role.stop().await;
     }
+}
+
+/// The only voter's journal is the order of the whole log: made anew, it would be the begin of another cluster.
+fn check_journal(place: &Place, dir: &Path) -> anyhow::Result<()> {
+    let identity = &place.directory.identity;
+    let is_only = place.config.sequencers.len() <= 1;
+    if place.env.is_simulated() || !is_only || identity.cluster_id.is_empty() || !is_empty(dir)? {
+        return Ok(());
+    }
+    let cluster = &identity.cluster_id;
+    let units = (1..=place.config.units).map(|slot| place.directory.unit(slot));
+    let held: Vec<String> = units
+        .filter(|unit| !is_empty(unit).unwrap_or(true))
+        .map(|unit| unit.display().to_string())
+        .collect();
+    let held = if held.is_empty() {
+        "the log units of the cluster".to_string()
+    } else {
+        held.join(", ")
+    };
+    let what = format!("the sequencer's journal in {}", dir.display());
+    let why = format!(
+        "it is gone, and with it the order of the log of cluster {cluster}; the bytes are still in {held}; nothing was changed"
+    );
+    let advice = "Put the directory back as it was at the last stop; to begin anew, choose an empty data directory";
+    Err(Refusal::new(Code::Lost, what, why).advice(advice).into())
 }

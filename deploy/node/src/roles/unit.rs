@@ -51,8 +51,9 @@ impl Units {
         let mut slots = Vec::new();
         for number in 1..=count {
             let dir = place.directory.unit(number);
-            let (identity, _, _) = identify(&place.env, &dir)
-                .await
+            let identified = identify(&place.env, &dir).await;
+            let (identity, _, _) = identified
+                .map_err(|error| unusable(&dir, error))
                 .with_context(|| format!("cannot use the unit in {}", dir.display()))?;
             slots.push(Slot {
                 number,
@@ -209,4 +210,15 @@ async fn identify(env: &Env, dir: &std::path::Path) -> std::io::Result<Disks> {
     let (log, extents) = (env.disk(&dir.join("log"))?, env.disk(&dir.join("extents"))?);
     let identity = format_or_open(env, &*log, &*extents).await?;
     Ok((identity, log, extents))
+}
+
+/// Data that does not belong together, or without the file that says whose it is, is damage, not misuse.
+fn unusable(dir: &std::path::Path, error: std::io::Error) -> anyhow::Error {
+    if error.kind() != std::io::ErrorKind::InvalidData {
+        return error.into();
+    }
+    let what = format!("{}/log and {0}/extents", dir.display());
+    let advice = "Restore their IDENTITY files from a backup, or move the whole directory away: then an empty unit takes its place";
+    let refusal = Refusal::new(dfs_wire::Code::Corrupt, what, error.to_string());
+    refusal.advice(advice).into()
 }

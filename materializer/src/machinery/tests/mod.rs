@@ -7,6 +7,7 @@ mod retries;
 mod sessions;
 mod storm;
 mod tables;
+mod unreadable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

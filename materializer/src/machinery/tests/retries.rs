@@ -78,6 +78,70 @@ fn the_refusal_of_a_later_attempt_is_kept_in_the_slot() {
     });
 }
 
+/// FOLD-S3: what cannot be read of the source now says nothing about an attempt that was done.
+#[test]
+fn the_retry_of_a_copy_that_was_done_gets_its_result() {
+    SimWorld::run(15, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let node = cluster.start(1).await;
+        node.is("primary").await;
+        let mut client = node.client().await;
+        client.open_session(7).await;
+        let made = client.mutate(0, 1, create("a", b"x")).await.unwrap().lsn;
+        let copy = |lsn, to| {
+            let from_view = Some(v1::View {
+                view: Some(v1::view::View::AtLsn(lsn)),
+            });
+            v1::mutate::Op::Copy(v1::Copy {
+                from: Some(at("a")),
+                from_view,
+                to: Some(at(to)),
+                mode: v1::CommitMode::Create as i32,
+            })
+        };
+        let done = client.mutate(0, 2, copy(made, "b")).await.unwrap();
+        let again = client.mutation(0, 2, copy(1_000_000, "b"));
+        let told = client.ask(retry(&again, 2)).await.unwrap();
+        assert_eq!((told.lsn, &told.body), (done.lsn, &done.body));
+        // One that was not done is refused, and that is kept (FOLD-S3).
+        let refused = client.mutation(0, 3, copy(1_000_000, "c"));
+        assert_eq!(
+            code(&client.ask(retry(&refused, 2)).await),
+            Some(Code::Invalid)
+        );
+        let late = client.mutate(0, 3, copy(made, "c")).await;
+        assert_eq!(code(&late), Some(Code::Invalid));
+    });
+}
+
+/// FOLD-P2: a refusal names the state that it was made from, not a later one in which it is wrong.
+#[test]
+fn a_refusal_is_true_at_its_lsn() {
+    SimWorld::run(16, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let node = cluster.start(1).await;
+        node.is("primary").await;
+        let mut client = node.client().await;
+        client.open_session(7).await;
+        let requests = vec![
+            client.mutation(0, 1, mkdir("d")),
+            client.mutation(1, 1, super::remove("x")),
+            client.mutation(2, 1, create("x", b"x")),
+        ];
+        let ids = client.send(requests).await;
+        let before = client.answer(ids[0]).await.lsn;
+        let refused = client.answer(ids[1]).await;
+        let made = client.answer(ids[2]).await.lsn;
+        let Some(Body::Refusal(refusal)) = refused.body else {
+            panic!("{refused:?}")
+        };
+        assert!(
+            refusal.lsn >= before && refusal.lsn < made,
+            "{before} {refusal:?} {made}"
+        );
+    });
+}
+
 pub(super) fn append(path: &str, bytes: &'static [u8]) -> v1::mutate::Op {
     let content = v1::Content {
         size: bytes.len() as u64,
