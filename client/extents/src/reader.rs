@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Task;
+use dfs_wire::v1::UnitState;
 use dfs_wire::{Code, Refusal, v1};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,6 +18,8 @@ use crate::store::stopped;
 
 /// Extents of one file that are loaded ahead: what one member needs to stay busy.
 const AHEAD_MAX: usize = 3;
+/// A unit that restarts is away for less; holders that are all away for longer are named, not waited for.
+const AWAY_MAX: Duration = Duration::from_secs(4);
 
 impl Extents {
     /// The bytes `range` of the file that `extents` make up, in file order; what lies beyond its
@@ -118,17 +122,19 @@ impl Drop for Reading {
     }
 }
 
-/// From whichever member can serve it; `Lost` when every one says that it cannot.
+/// From whichever member can serve it; `Lost` when every one says that it cannot, or is Dead.
 async fn load(shared: Arc<Shared>, piece: Piece) -> Result<Vec<Bytes>, Refusal> {
-    let deadline = shared.env.now() + shared.config.timeout;
+    let begun = shared.env.now();
     for round in 0.. {
-        let refusal = match ask_all(&shared, &piece, round > 0).await {
+        let unserved = match ask_all(&shared, &piece, round > 0).await {
             Ok(bytes) => return Ok(bytes),
-            Err(refusal) => refusal,
+            Err(unserved) => unserved,
         };
-        // What was kept of the group may be old: only a fresh list can say that it is lost.
-        let last = round > 0 && !refusal.is_retryable();
-        if last || shared.env.now() >= deadline {
+        let Unserved { refusal, away } = unserved;
+        let waited = shared.env.now().saturating_duration_since(begun);
+        // What was kept of the group may be old: only a fresh list can say that it is lost, or away.
+        let last = round > 0 && (!refusal.is_retryable() || (away && waited >= AWAY_MAX));
+        if last || waited >= shared.config.timeout {
             return Err(refusal);
         }
         shared.pause(round).await;
@@ -136,39 +142,72 @@ async fn load(shared: Arc<Shared>, piece: Piece) -> Result<Vec<Bytes>, Refusal> 
     Err(stopped())
 }
 
-async fn ask_all(shared: &Shared, piece: &Piece, refresh: bool) -> Result<Vec<Bytes>, Refusal> {
+/// Why no member served a piece now.
+struct Unserved {
+    refusal: Refusal,
+    /// Those that may have it are not there at all: asking on means waiting for a person.
+    away: bool,
+}
+
+impl From<Refusal> for Unserved {
+    fn from(refusal: Refusal) -> Unserved {
+        Unserved {
+            refusal,
+            away: false,
+        }
+    }
+}
+
+async fn ask_all(shared: &Shared, piece: &Piece, refresh: bool) -> Result<Vec<Bytes>, Unserved> {
     let holders = shared
         .placement
         .holders(piece.extent.group, refresh)
         .await?;
     let all_listed = holders.units.len() == holders.group.unit_ids.len();
-    let mut gone = Vec::new();
-    let mut last = None;
+    let (mut gone, mut unserved) = (Vec::new(), Vec::new());
+    let (mut last, mut away) = (None, true);
     for member in shared.health.order(holders.units) {
+        let id = member.unit_id;
+        // LOG-D1: the Dead count for nothing until the same unit says Hello again.
+        if refresh && member.state() == UnitState::Dead {
+            gone.push(format!("unit {id} is Dead"));
+            continue;
+        }
         let refusal = match load_from(shared, &member, piece).await {
             Ok(bytes) => return Ok(bytes),
             Err(refusal) => refusal,
         };
-        shared.health.failed(member.unit_id);
+        shared.health.failed(id);
         if matches!(refusal.code(), Code::Corrupt) {
-            tracing::warn!(unit = member.unit_id, %refusal, "a copy is damaged");
+            tracing::warn!(unit = id, %refusal, "a copy is damaged");
         }
         if matches!(refusal.code(), Code::Corrupt | Code::Absent | Code::Lost) {
             gone.push(refusal.to_string());
-        } else {
-            last = Some(refusal);
+            continue;
         }
+        away &= !member.live;
+        unserved.push(match member.live {
+            true => format!("unit {id}: {}", refusal.get().why),
+            false => format!("unit {id} is away"),
+        });
+        last = Some(refusal);
     }
     Err(match last {
-        None if all_listed => Refusal::new(Code::Lost, piece.name(), gone.join("; ")),
+        None if all_listed => Refusal::new(Code::Lost, piece.name(), gone.join("; ")).into(),
         None => {
             let why = format!("a holder has no address; {}", gone.join("; "));
-            Refusal::new(Code::Unavailable, piece.name(), why)
+            Refusal::new(Code::Unavailable, piece.name(), why).into()
         }
         Some(last) if last.is_retryable() => {
-            let why = format!("no holder can serve it now: {last}");
-            Refusal::new(Code::Unavailable, piece.name(), why)
+            gone.splice(0..0, unserved);
+            let why = format!("no holder can serve it now: {}", gone.join("; "));
+            let refusal = Refusal::new(Code::Unavailable, piece.name(), why);
+            let refusal = match away {
+                true => refusal.advice("Start these units, then try again"),
+                false => refusal,
+            };
+            Unserved { refusal, away }
         }
-        Some(last) => last,
+        Some(last) => last.into(),
     })
 }

@@ -38,6 +38,10 @@ pub(crate) enum Fault {
     WrongPlace,
     /// Holds stores until `released`.
     Holds,
+    /// Not reachable, and Members says so.
+    Away,
+    /// Not reachable, and another unit has its slot.
+    Dead,
 }
 
 #[derive(Default)]
@@ -213,9 +217,13 @@ impl Cluster {
             unit_ids: units.clone(),
             ..v1::Group::default()
         });
-        let units = self.units.keys().map(|unit| v1::UnitRef {
-            unit_id: *unit,
-            live: true,
+        let units = self.units.iter().map(|(unit_id, unit)| v1::UnitRef {
+            unit_id: *unit_id,
+            live: !matches!(unit.fault(), Fault::Away | Fault::Dead),
+            state: match unit.fault() {
+                Fault::Dead => v1::UnitState::Dead as i32,
+                _ => v1::UnitState::Active as i32,
+            },
             ..v1::UnitRef::default()
         });
         v1::Placement {
@@ -264,7 +272,11 @@ impl Connector for Cluster {
     }
 
     async fn unit(&self, unit_id: u64, _: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
-        Ok(self.units[&unit_id].clone())
+        let unit = self.units[&unit_id].clone();
+        if matches!(unit.fault(), Fault::Away | Fault::Dead) {
+            return Err(Refusal::new(Code::Unavailable, "unit", "no route to it"));
+        }
+        Ok(unit)
     }
 
     async fn materializer(&self, _: &str) -> Result<Arc<dyn Materializer>, Refusal> {

@@ -81,6 +81,42 @@ async fn when_no_member_can_the_refusal_names_the_extent() {
     }
 }
 
+/// Whether waiting helps is said within seconds, and for which units.
+#[tokio::test(start_paused = true)]
+async fn holders_that_are_away_or_dead_are_named_soon() {
+    use Fault::{Absent, Away, Dead};
+    for (faults, code, said) in [
+        (
+            [Away, Away],
+            Code::Unavailable,
+            ["unit 1 is away", "unit 2 is away"],
+        ),
+        (
+            [Dead, Away],
+            Code::Unavailable,
+            ["unit 1 is Dead", "unit 2 is away"],
+        ),
+        (
+            [Dead, Dead],
+            Code::Lost,
+            ["unit 1 is Dead", "unit 2 is Dead"],
+        ),
+        ([Dead, Absent], Code::Lost, ["unit 1 is Dead", "group 1"]),
+    ] {
+        let cluster = Cluster::new(&[&[1, 2]]);
+        let (extents, stored) = stored(&cluster, &crate::fake::bytes(3000)).await;
+        cluster.set(1, faults[0]);
+        cluster.set(2, faults[1]);
+        let begun = tokio::time::Instant::now();
+        let refusal = load(&extents, &stored, 0..3000).await.unwrap_err();
+        assert_eq!(refusal.code(), code, "{refusal}");
+        for said in said {
+            assert!(refusal.to_string().contains(said), "{refusal}");
+        }
+        assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn readers_take_turns_over_the_members() {
     let cluster = Cluster::new(&[&[1, 2, 3]]);
