@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) chance: Option<Chance>,
     /// Does not answer at all.
     pub(crate) silent: [bool; 2],
+    /// Refuses every read so.
+    pub(crate) ill: [Option<Code>; 2],
     /// Refuses sessions.
     pub(crate) full: bool,
     pub(crate) messages: u64,

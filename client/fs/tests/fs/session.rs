@@ -300,3 +300,34 @@ async fn a_read_goes_elsewhere_when_one_is_silent_and_ends_when_both_are() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_one_replica_has_lost_another_may_have() {
+    for ill in [0, 1] {
+        let cluster = Cluster::new();
+        cluster.state.lock().ill[ill] = Some(Code::Lost);
+        let fs = cluster.fs().await;
+        for _ in 0..4 {
+            fs.stat(&Address::root(0), When::Head).await.unwrap();
+        }
+        cluster.state.lock().ill = [Some(Code::Lost); 2];
+        let begun = fs.env().now();
+        let refusal = fs.stat(&Address::root(0), When::Head).await.unwrap_err();
+        assert_eq!(refusal.code(), Code::Lost, "both were asked");
+        assert!(fs.env().now() - begun < Duration::from_secs(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patient_read_goes_elsewhere_too() {
+    for ill in [0, 1] {
+        let cluster = Cluster::new();
+        cluster.state.lock().ill[ill] = Some(Code::Unavailable);
+        let fs = cluster.fs().await;
+        let begun = fs.env().now();
+        for _ in 0..4 {
+            fs.digest(Some(1)).await.unwrap();
+        }
+        assert!(fs.env().now() - begun < Duration::from_secs(4));
+    }
+}

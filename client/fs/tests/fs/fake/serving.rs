@@ -126,7 +126,12 @@ impl Serving {
 
     async fn serve(&self, request: v1::Request) -> Option<v1::Answer> {
         let id = request.id;
+        let ill = self.state.lock().ill[self.index];
         let served = match request.op.expect("an op") {
+            Op::Stat(_) | Op::Digest(_) if ill.is_some() => {
+                let code = ill.unwrap_or_default();
+                Err(Refusal::new(code, "log at LSN 7", "no copy has it"))
+            }
             Op::Mutate(mutate) => {
                 let used = request.slot.expect("mutations have a slot");
                 self.mutate(used, mutate.op.expect("a mutation")).await?
@@ -186,6 +191,10 @@ impl Serving {
                 now_us: lsn,
             }),
             Op::Place(_) | Op::Groups(_) => Body::Placement(super::unit::placement()),
+            Op::Digest(_) => Body::Digest(v1::DigestAnswer {
+                lsn,
+                ..Default::default()
+            }),
             op if state.primary != self.index => {
                 let _ = op;
                 return Err(moved(&state));
