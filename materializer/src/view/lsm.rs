@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// With one worker thread fjall 3.1.13 deadlocks under fast writes (CRATES.md).
 const WORKER_THREADS: usize = 2;
 /// Of blocks read from disk: what a small machine can spare beside the memtables.
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 32 << 20;
 /// How a store looks that lacks a file, or a part of one.
 const LOST_PARTS: [io::ErrorKind; 3] = [
     io::ErrorKind::NotFound,
     io::ErrorKind::UnexpectedEof,
     io::ErrorKind::InvalidData,
 ];
-/// Per keyspace: five of them, two generations each, stay under 200 MiB.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+/// Per keyspace: of five, two or three are busy, two generations each: under 64 MiB in all.
+const MEMTABLE_BYTES: u64 = 8 << 20;
 
 /// Rows in a directory of their own. A cache of the log: deleted and refolded, never repaired.
 pub struct LsmView {

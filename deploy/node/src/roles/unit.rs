@@ -16,6 +16,12 @@ use std::time::Duration;
 /// How often a unit is asked for the space on its disks.
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 
+/// Frames that all units of a process keep in memory for followers: a second of a busy log. The
+/// process's own materializer never reads them.
+const FRAMES_KEPT_BYTES: usize = 32 << 20;
+/// Of one unit, however many share a process: some full frames for each of a few followers.
+const FRAMES_KEPT_BYTES_MIN: usize = 4 << 20;
+
 /// One slot: a directory with a unit in it.
 struct Slot {
     number: u32,
@@ -148,7 +154,9 @@ impl Units {
             ));
         }
         let cluster_id = self.cluster_id.clone();
-        let config = UnitConfig::new(*unit_id, nonce, cluster_id, self.owner, log, extents);
+        let mut config = UnitConfig::new(*unit_id, nonce, cluster_id, self.owner, log, extents);
+        let shared = FRAMES_KEPT_BYTES / self.slots.len().max(1);
+        config.cache_bytes = shared.max(FRAMES_KEPT_BYTES_MIN);
         UnitRole::start(env, config, self.connector.clone()).await
     }
 
