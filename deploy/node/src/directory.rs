@@ -176,7 +176,8 @@ fn parse(text: &[u8], root: &Path) -> anyhow::Result<Identity> {
     let damaged = |why: String| {
         let what = format!("{}/{IDENTITY}", root.display());
         let why = format!("it is damaged: {why}");
-        anyhow::Error::new(Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY))
+        let refusal = Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY);
+        anyhow::Error::new(refusal).context("cannot use the data directory")
     };
     let text = std::str::from_utf8(text).map_err(|e| damaged(e.to_string()))?;
     let identity: Identity = toml::from_str(text).map_err(|e| damaged(e.message().to_string()))?;
@@ -187,7 +188,8 @@ fn parse(text: &[u8], root: &Path) -> anyhow::Result<Identity> {
             identity.format
         );
         let refusal = Refusal::new(Code::State, what, why);
-        return Err(refusal.advice("Start it with a build that knows it").into());
+        let refusal = refusal.advice("Start it with a build that knows it");
+        return Err(anyhow::Error::new(refusal).context("cannot use the data directory"));
     }
     Ok(identity)
 }
@@ -227,7 +229,8 @@ pub(crate) fn is_empty(dir: &Path) -> std::io::Result<bool> {
 fn no_identity(root: &Path) -> anyhow::Error {
     let what = format!("{}/{IDENTITY}", root.display());
     let why = "it is gone, but the directory holds data of roles; nothing was changed";
-    anyhow::Error::new(Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY))
+    let refusal = Refusal::new(Code::Corrupt, what, why).advice(RESTORE_IDENTITY);
+    anyhow::Error::new(refusal).context("cannot use the data directory")
 }
 
 /// Lower-case hex.

@@ -27,7 +27,7 @@ impl Voter {
         let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
         let config = SequencerConfig::single(place.address.clone(), replicas, quorum);
         let dir = place.directory.sequencer();
-        check_journal(place, &dir)?;
+        check_journal(place, &dir).context("the sequencer does not start")?;
         let role = SequencerRole::start(&place.env, &dir, config.clone())
             .await
             .context("the sequencer does not start")?;
