@@ -31,7 +31,7 @@ const MODEL: &[&str] = &["bench/model"];
 
 /// Each crate, and all that its code may import. Nothing imports a server but deploy/node, which puts
 /// them together; nothing imports dfsctl. A crate that is not here does not belong to the workspace.
-const ARROWS: [(&str, &[&[&str]]); 23] = [
+const ARROWS: [(&str, &[&[&str]]); 24] = [
     ("client/wire", &[]),
     ("client/env", &[]),
     ("client/rpc", &[BELOW_RPC]),
@@ -51,6 +51,7 @@ const ARROWS: [(&str, &[&[&str]]); 23] = [
     ("deploy/dfsctl", &[NODE, LOAD, CLI, DOORS, FS, BELOW_FS]),
     ("bench/tidy", &[]),
     ("bench/model", &[&["client/wire"]]),
+    ("bench/protocol", &[]),
     ("bench/load", &[FS, BELOW_FS]),
     ("bench/sim", &[NODE, MODEL, FS, BELOW_FS]),
     ("bench/chaos", &[NODE, MODEL, CLI, DOORS, FS, BELOW_FS]),
