@@ -17,12 +17,18 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Clients {
     pub(crate) env: Env,
     pub(crate) sequencers: Vec<String>,
+    /// How long clients of the load wait for one attempt.
+    pub(crate) patience: Duration,
 }
 
 impl Clients {
     /// As any program has it.
     pub(crate) async fn any(&self, actor: &str) -> Result<Fs, Refusal> {
-        Fs::connect(self.env.clone(), self.connector(), config(actor)).await
+        let config = FsConfig {
+            attempt_timeout: self.patience,
+            ..config(actor)
+        };
+        Fs::connect(self.env.clone(), self.connector(), config).await
     }
 
     /// Asks this materializer whatever it hears, and does not wait long for it.

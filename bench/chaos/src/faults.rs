@@ -114,7 +114,7 @@ impl Nemesis {
     pub(crate) async fn delay(&self, processes: &[&Process], by: Duration, length: Duration) {
         let names: Vec<&str> = processes.iter().map(|one| one.name.as_str()).collect();
         let (names, by_ms) = (names.join(", "), by.as_millis());
-        let mark = self.begin(format!("{names} +{by_ms} ms for {} ms", length.as_millis()));
+        let mark = self.begin(format!("{names} +{by_ms} ms"));
         for process in processes {
             self.set(process, Ways::In, true, Some(Fate::Late(by)));
         }

@@ -9,8 +9,7 @@ pub(crate) fn acknowledged(history: &[Operation]) -> Vec<u64> {
     times
 }
 
-/// The longest gap between two acknowledgements that ends in (`from`, `until`], or began before
-/// `until` and goes beyond. The end of the run ends a gap too.
+/// The longest time without one, of what of it lies before `until`; also where it began before `from`.
 pub(crate) fn longest(acknowledged: &[u64], from: u64, until: u64) -> u64 {
     let first = acknowledged.partition_point(|at| *at <= from);
     let mut last = match first {
@@ -19,9 +18,9 @@ pub(crate) fn longest(acknowledged: &[u64], from: u64, until: u64) -> u64 {
     };
     let mut longest = 0;
     for at in &acknowledged[first..] {
-        longest = longest.max(at - last);
+        longest = longest.max((*at).min(until).saturating_sub(last));
         last = *at;
-        if last > until {
+        if last >= until {
             return longest;
         }
     }
@@ -57,7 +56,9 @@ mod tests {
     fn a_gap_belongs_to_the_fault_it_follows() {
         let acknowledged = [10, 20, 30, 500, 510, 520, 900, 910];
         assert_eq!(longest(&acknowledged, 35, 515), 470);
-        assert_eq!(longest(&acknowledged, 510, 600), 380);
+        // The next fault answers for what comes after it.
+        assert_eq!(longest(&acknowledged, 510, 530), 10);
+        assert_eq!(longest(&acknowledged, 510, 910), 380);
         assert_eq!(longest(&acknowledged, 0, 25), 10);
         assert_eq!(longest(&acknowledged, 900, 2_000), 1_090);
         assert_eq!(longest(&[], 5, 50), 45);

@@ -84,6 +84,9 @@ struct Arguments {
     /// Seconds from one fault to the next; default: as the scenario says
     #[arg(long)]
     every: Option<f64>,
+    /// How long a client waits for one attempt before it makes another, ms
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(10..=30_000))]
+    patience_ms: u64,
     /// All on loopback, without namespaces of their own
     #[arg(long)]
     no_network: bool,
@@ -237,6 +240,7 @@ fn options(arguments: &Arguments, size: Size, dir: PathBuf) -> Options {
             per_second: arguments.rate,
         },
         every: arguments.every.map(Duration::from_secs_f64),
+        patience: Duration::from_millis(arguments.patience_ms),
         dir,
         command: command(),
     }

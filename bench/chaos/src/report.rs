@@ -1,7 +1,7 @@
 //! What a run has come to, as a table and as JSON, with machine, date and command.
 use crate::faults::Mark;
 use crate::gaps;
-use crate::history::{Operation, Outcome};
+use crate::history::{Act, Operation, Outcome};
 use crate::judge::{Fault, Wrong};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -151,7 +151,8 @@ pub(crate) fn latencies(history: &[Operation]) -> Vec<Latency> {
     kinds.iter().filter_map(of_kind).collect()
 }
 
-/// By phase: the operations that were due while it was, phases of one name together.
+/// By phase: the mutations that were due while it was and wait for the log only, phases of one name
+/// together. Bytes wait for every unit of their group.
 pub(crate) fn phases(history: &[Operation], marks: &[Mark]) -> Vec<Latency> {
     let mut names: Vec<&str> = Vec::new();
     for mark in marks {
@@ -159,13 +160,15 @@ pub(crate) fn phases(history: &[Operation], marks: &[Mark]) -> Vec<Latency> {
             names.push(&mark.what);
         }
     }
-    let changes = |operation: &&Operation| !is_pinned(operation) && operation.is_done();
+    let in_log = |operation: &&Operation| {
+        operation.is_done() && !matches!(operation.act, Act::WriteLarge(_))
+    };
     let of_phase = |name: &&str| {
         let due_in = |operation: &&Operation| {
             let mut phases = marks.iter().filter(|mark| mark.what == *name);
             phases.any(|mark| (mark.at_us..mark.healed_us).contains(&operation.due_us))
         };
-        Latency::of(name, history.iter().filter(changes).filter(due_in))
+        Latency::of(name, history.iter().filter(in_log).filter(due_in))
     };
     names.iter().filter_map(of_phase).collect()
 }

@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) size: Size,
     pub(crate) pace: Pace,
     pub(crate) every: Option<Duration>,
+    pub(crate) patience: Duration,
     pub(crate) dir: PathBuf,
     pub(crate) command: String,
 }
@@ -73,6 +74,7 @@ pub(crate) async fn run(stage: &Stage, options: &Options) -> Result<Report> {
     let clients = Clients {
         env: stage.env.clone(),
         sequencers: stage.cluster.sequencer_addresses(),
+        patience: options.patience,
     };
     let eye = clients
         .looking()
