@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `log.rs`, `log/` | the log: lanes, cuts, units, failover (client/log/LOG.md) |
 //! | `terms.rs`, `terms/` | terms, guards and slots of one shard (materializer/FOLD.md) |
+//! | `went_back.rs` | a journal that goes back (LOG-U9) |
 //! | `verdict.rs` | a search and what it found |
 //! | `main.rs` | `dfs-protocol log --size large` |
 //!
@@ -12,3 +13,4 @@
 pub mod log;
 pub mod terms;
 pub mod verdict;
+pub mod went_back;

@@ -68,9 +68,8 @@ impl Scenario {
                 Self::failover(&[0, 1], 2, 1),
                 Self::failover(&[0, 1, 2], 1, 1),
                 Self::disk(&[0, 1], 1, 1),
-                Self::moves(&[0, 1], 0, 0),
                 Self::moves(&[0, 1], 1, 0).without_reader(),
-                Self::two_stripes(&[0], power(1, 1)),
+                Self::two_stripes(&[0], power(0, 1)),
                 Self::clone(&[0, 1], 1),
             ],
         }

@@ -58,7 +58,7 @@ impl Scenario {
                         ..ONE_CAMPAIGN
                     },
                 ),
-                Self::new("three attempts", [3, 2], ONE_CAMPAIGN),
+                Self::new("three attempts", [3, 1], ONE_CAMPAIGN),
                 Self::expiry(2),
                 Self::restart(2),
             ],
