@@ -246,11 +246,21 @@ fn options(arguments: &Arguments, size: Size, dir: PathBuf) -> Options {
     }
 }
 
-/// As it was typed; the binary by its name.
+/// As it was typed, but for where it writes: so it can be typed again.
 fn command() -> String {
     let mut words = std::env::args();
     let program = words.next().unwrap_or_default();
     let name = Path::new(&program).file_name().unwrap_or_default();
-    let words = words.map(|word| format!(" {word}"));
-    format!("{}{}", name.to_string_lossy(), words.collect::<String>())
+    let mut command = name.to_string_lossy().into_owned();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--dir" | "--out" => drop(words.next()),
+            word if word.starts_with("--dir=") || word.starts_with("--out=") => {}
+            word => {
+                command.push(' ');
+                command.push_str(word);
+            }
+        }
+    }
+    command
 }
