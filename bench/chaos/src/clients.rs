@@ -59,6 +59,17 @@ impl Clients {
         Fs::connect(self.env.clone(), self.connector(), config).await
     }
 
+    /// Whether the voter at this address says that it leads.
+    pub(crate) async fn leads(&self, address: &str) -> bool {
+        let one = Clients {
+            sequencers: vec![address.to_string()],
+            ..self.clone()
+        };
+        let asked = async { one.connector().sequencer().await?.status().await };
+        let answered = self.env.timeout(LOOK_TIMEOUT, asked).await;
+        matches!(answered, Ok(Ok(status)) if status.role == "leader")
+    }
+
     pub(crate) fn connector(&self) -> Arc<NodeConnector> {
         let sequencers = self.sequencers.clone();
         let connector = NodeConnector::new(self.env.clone(), SharedRoles::default(), sequencers);

@@ -1,4 +1,5 @@
 //! What is done to the processes: killed, paused, cut off, delayed; each of it noted with its time.
+use crate::clients::Clients;
 use crate::cluster::{Cluster, Process, Role};
 use crate::dice::Dice;
 use crate::load::Load;
@@ -34,6 +35,7 @@ pub(crate) struct Nemesis {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) network: Option<Arc<Network>>,
     pub(crate) load: Arc<Load>,
+    pub(crate) clients: Clients,
     pub(crate) eye: Fs,
     pub(crate) dice: Mutex<Dice>,
     pub(crate) marks: Mutex<Vec<Mark>>,
@@ -176,16 +178,15 @@ impl Nemesis {
         self.dice.lock().one_of(&self.cluster.processes)
     }
 
-    /// The voter that leads; the first one while nobody says.
+    /// The voter that says so; the first one while none does.
     pub(crate) async fn leader(&self) -> Option<&Process> {
-        let said = self.status().await.and_then(|status| {
-            let members = status.sequencer.members.unwrap_or_default().members;
-            let leads = |node_id| node_id == status.sequencer.leader;
-            let leader = members.into_iter().find(|member| leads(member.node_id))?;
-            self.cluster.at(&leader.address)
-        });
-        said.filter(|process| process.role == Role::Sequencer)
-            .or(self.cluster.of(Role::Sequencer).first().copied())
+        let voters = self.cluster.of(Role::Sequencer);
+        for voter in &voters {
+            if self.clients.leads(&voter.address).await {
+                return Some(voter);
+            }
+        }
+        voters.first().copied()
     }
 
     /// The materializer that may append; the first one while nobody says.

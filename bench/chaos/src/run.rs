@@ -127,6 +127,7 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
         cluster: stage.cluster.clone(),
         network: stage.network.clone(),
         load: load.clone(),
+        clients: clients.clone(),
         eye: eye.clone(),
         dice: Mutex::new(Dice::new(options.seed)),
         marks: Mutex::default(),
