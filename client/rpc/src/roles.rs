@@ -1,7 +1,7 @@
 //! What each role answers, as traits: served by the role itself in process, by tonic over TCP, by the simulator.
 use async_trait::async_trait;
-use dfs_wire::Refusal;
 use dfs_wire::v1;
+use dfs_wire::{Code, Refusal};
 use futures::stream::BoxStream;
 use std::sync::Arc;
 
@@ -40,6 +40,11 @@ pub trait LogUnit: Send + Sync {
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal>;
     async fn status(&self, request: v1::UnitStatusRequest)
     -> Result<v1::UnitStatusAnswer, Refusal>;
+    /// Asked by other units only; whatever stands in for a unit elsewhere need not answer it.
+    async fn fetch(&self, _: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        let why = "this unit gives nothing to its peers";
+        Err(Refusal::new(Code::Mismatch, "fetch", why))
+    }
 }
 
 /// Folds the log into the namespace; can be deleted at any time (DESIGN.md §5, FOLD.md).

@@ -57,6 +57,14 @@ impl LogUnit for Echo {
     async fn status(&self, _: v1::UnitStatusRequest) -> Result<v1::UnitStatusAnswer, Refusal> {
         Err(refused())
     }
+
+    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        let batch = v1::FetchBatch {
+            bytes_left: request.unit_id,
+            ..Default::default()
+        };
+        Ok(futures::stream::iter([Ok(batch), Err(refused())]).boxed())
+    }
 }
 
 async fn listen(cluster: &'static [u8]) -> String {
@@ -102,6 +110,14 @@ async fn streams_and_refusals_arrive_as_they_were_sent() {
     assert!(last == refused());
     let status = unit.status(v1::UnitStatusRequest { unit_id: 7 }).await;
     assert!(status.expect_err("refused") == refused());
+    let request = v1::FetchRequest {
+        unit_id: 7,
+        wanted: None,
+    };
+    let mut fetched = unit.fetch(request).await.expect("taken");
+    let batch = fetched.next().await.expect("an answer").expect("a batch");
+    assert_eq!(batch.bytes_left, 7);
+    assert!(fetched.next().await.expect("the refusal").is_err());
 }
 
 #[tokio::test]

@@ -3,6 +3,10 @@
 //! Layout, little-endian: [`FixedHeader`], order (24 bytes, if flagged), tags (8 bytes each), guards, body, crc32c of
 //! the body. The body is the records, each behind its length (u32), zstd-compressed if flagged.
 //! The header's crc32c covers the fixed header up to that field, order, tags and guards.
+mod head;
+
+pub use head::FrameHead;
+
 use crate::limits::{
     FRAME_BODY_BYTES, FRAME_GUARDS_BYTES_MAX, FRAME_RECORDS_MAX, FRAME_TAGS_MAX, RECORD_BYTES_MAX,
 };

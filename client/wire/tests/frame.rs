@@ -1,7 +1,7 @@
 //! Frames: what was frozen is read back; any damage is refused; old bytes are read for ever.
 use bytes::Bytes;
 use dfs_wire::Tag;
-use dfs_wire::frame::{Frame, FrameDraft, FrameError, Order, first_chain};
+use dfs_wire::frame::{Frame, FrameDraft, FrameError, FrameHead, Order, first_chain};
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
@@ -34,6 +34,31 @@ fn a_frame_is_read_back_as_it_was_frozen() {
     assert_eq!(read.header.guards, draft.guards);
     assert_eq!(read.records().expect("well formed"), draft.records);
     assert_eq!(read.chain_after(), frame.chain_after());
+}
+
+#[test]
+fn a_head_carries_the_chain_as_its_frame_does() {
+    for records in [vec![b"one".to_vec(), vec![]], vec![vec![7; 30_000]]] {
+        let frame = draft(records).freeze(5, 100, 42);
+        let head = frame.head();
+        let read = FrameHead::parse(&head).expect("well formed");
+        assert_eq!(
+            (read.lane, read.first_idx, read.end_idx(), read.chain),
+            (5, 100, frame.end_idx(), 42)
+        );
+        assert_eq!(read.chain_after, frame.chain_after());
+        assert_eq!(read.frame_bytes, frame.bytes().len());
+        assert_eq!(
+            FrameHead::parse(&head[..head.len() - 1]),
+            Err(FrameError::Short)
+        );
+        for at in 0..head.len() {
+            let mut bytes = head.to_vec();
+            bytes[at] ^= 1;
+            let other = FrameHead::parse(&bytes);
+            assert!(other.is_err() || other.expect("read").chain_after != frame.chain_after());
+        }
+    }
 }
 
 #[test]

@@ -144,6 +144,13 @@ impl LogUnit for FarUnit {
         let act = move |role: Arc<dyn LogUnit>| async move { role.status(request).await };
         self.link.call("unit status", &request, unit, act).await
     }
+
+    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        self.link.note("fetch", &request);
+        let role = self.there("fetch").await?;
+        let handler = async move { role.fetch(request).await };
+        self.link.answers("fetched", handler, None).await
+    }
 }
 
 /// A frame, and the lie that would stand in its place.

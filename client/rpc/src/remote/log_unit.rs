@@ -53,4 +53,8 @@ impl LogUnit for RemoteLogUnit {
         self.connection
             .answer(self.client().unit_status(call(request)).await)
     }
+
+    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        self.connection.answers(self.client().fetch(request).await)
+    }
 }

@@ -14,6 +14,7 @@ impl LogUnit for Front {
     type AppendStream = Outbound<v1::CreditBatch>;
     type ScanStream = Outbound<v1::ScanBatch>;
     type LoadStream = Outbound<v1::LoadPart>;
+    type FetchStream = Outbound<v1::FetchBatch>;
 
     async fn append(
         &self,
@@ -60,6 +61,14 @@ impl LogUnit for Front {
     ) -> Result<Response<v1::UnitStatusAnswer>, Status> {
         let request = request.into_inner();
         answer(self.unit(request.unit_id)?.status(request).await)
+    }
+
+    async fn fetch(
+        &self,
+        request: Request<v1::FetchRequest>,
+    ) -> Result<Response<Self::FetchStream>, Status> {
+        let request = request.into_inner();
+        outbound(self.unit(request.unit_id)?.fetch(request).await)
     }
 }
 
