@@ -1,6 +1,7 @@
 //! What a unit is started with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Disk;
@@ -10,6 +11,10 @@ use dfs_wire::v1;
 const CACHE_BYTES: usize = 64 << 20;
 /// One extent file: large enough that a disk full of them has some thousand.
 const EXTENT_FILE_BYTES: u64 = 1 << 30;
+/// Of the log, read in the background to find damage: a tenth of a slow disk.
+const SCRUB_BYTES_PER_S: u64 = 8 << 20;
+/// Before the first round and between two.
+const SCRUB_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// One unit: who it is and where it keeps things. `log` and `extents` are disks of their own
 /// (LOG-U7b), already locked and identified (`format_or_open`).
@@ -32,6 +37,9 @@ pub struct UnitConfig {
     pub segment_bytes_max: u64,
     /// At most so large, unless it holds a single extent.
     pub extent_file_bytes: u64,
+    /// 0: damage is only found where somebody reads.
+    pub scrub_bytes_per_s: u64,
+    pub scrub_every: Duration,
     /// A defect on purpose: the judge in the tests has to catch it.
     #[cfg(test)]
     pub(crate) reports_before_sync: bool,
@@ -58,6 +66,8 @@ impl UnitConfig {
             segment_bytes_min: 8 << 20,
             segment_bytes_max: 256 << 20,
             extent_file_bytes: EXTENT_FILE_BYTES,
+            scrub_bytes_per_s: SCRUB_BYTES_PER_S,
+            scrub_every: SCRUB_EVERY,
             #[cfg(test)]
             reports_before_sync: false,
         }

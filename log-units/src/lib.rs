@@ -17,6 +17,8 @@
 //! - N5 (lane, idx) never holds two byte strings that were both reported (LOG-I1).
 //! - N6 A frame costs 48 bytes of memory and its run of LSNs at most 48 more, an extent about 40,
 //!   however large they are.
+//! - N7 What a peer gave is written only when its chain leads to what was cut, and counts, like any
+//!   other frame, once it is synced (LOG-U1, LOG-U4).
 #![doc = include_str!("../FORMAT.md")]
 
 mod config;

@@ -1,11 +1,11 @@
 //! The unit as a role: starts its parts, answers calls, stops in order.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dfs_env::Env;
+use dfs_env::{Env, Space};
 use dfs_rpc::roles::{Answers, Connector, LogUnit, Requests};
 use dfs_wire::v1::store_part::Part;
 use dfs_wire::{Code, Refusal, v1};
@@ -17,9 +17,12 @@ use crate::extents::store::Extents;
 use crate::failure::Failure;
 use crate::log::append::append;
 use crate::log::conversation::Conversation;
+use crate::log::fetch::fetch;
 use crate::log::ledger::Ledger;
 use crate::log::owner::{Order, Owner, QUEUE_MAX};
+use crate::log::repair::Repair;
 use crate::log::scan::scan;
+use crate::log::scrub::Scrub;
 use crate::log::stream::open_log;
 
 /// An orderly stop takes at most so long; then it is as after a crash, which is always safe.
@@ -69,9 +72,21 @@ impl UnitRole {
             env: env.clone(),
             ledger: ledger.clone(),
             queue: queue.clone(),
-            connector,
+            connector: connector.clone(),
         };
         env.spawn("sequencer", conversation.run());
+        let repair = Repair {
+            env: env.clone(),
+            ledger: ledger.clone(),
+            queue: queue.clone(),
+            connector,
+        };
+        env.spawn("repair", repair.run());
+        let scrub = Scrub {
+            env: env.clone(),
+            ledger: ledger.clone(),
+        };
+        env.spawn("scrub", scrub.run());
         Ok(Arc::new(UnitRole {
             env,
             ledger,
@@ -164,30 +179,49 @@ impl LogUnit for UnitRole {
         let space = config.log.space().await;
         let space =
             space.map_err(|e| Refusal::new(Code::Unavailable, "the unit's disk", e.to_string()))?;
-        let counters = &self.ledger.counters;
+        Ok(self.describe(space))
+    }
+
+    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        self.check_running()?;
+        check_unit(&self.ledger.config, request.unit_id)?;
+        fetch(&self.ledger, request)
+    }
+}
+
+impl UnitRole {
+    fn describe(&self, space: Space) -> v1::UnitStatusAnswer {
+        let (config, counters) = (&self.ledger.config, &self.ledger.counters);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (extents, extent_bytes) = self.extents.index.totals();
-        let log_syncs = counters.syncs.load(Ordering::Relaxed);
         let state = self.ledger.state.lock();
-        Ok(v1::UnitStatusAnswer {
+        let (lanes_behind, records_behind) = state.behind();
+        v1::UnitStatusAnswer {
             unit_id: config.unit_id,
             nonce: config.nonce.clone(),
             log_bytes: self.ledger.log_bytes(),
             extent_bytes,
             extents,
-            fsyncs: log_syncs + self.extents.syncs.load(Ordering::Relaxed),
-            appended_frames: counters.frames.load(Ordering::Relaxed),
-            appended_records: counters.records.load(Ordering::Relaxed),
+            fsyncs: count(&counters.syncs) + count(&self.extents.syncs),
+            appended_frames: count(&counters.frames),
+            appended_records: count(&counters.records),
             full: state.is_full(),
             bad_ranges: state.bad_ranges(),
             heard_cut_seq: state.heard().cut_seq,
             stamped_through: state.stamped_through(),
             total_bytes: space.total,
             available_bytes: space.available,
-        })
+            lanes_behind,
+            records_behind,
+            bytes_to_fetch: count(&counters.bytes_to_fetch),
+            fetched_bytes: count(&counters.fetched_bytes),
+            mended_frames: count(&counters.mended_frames),
+            scrubbed_bytes: count(&counters.scrubbed_bytes),
+            scrub_rounds: count(&counters.scrub_rounds),
+            scrub_found: count(&counters.scrub_found),
+        }
     }
-}
 
-impl UnitRole {
     fn check_running(&self) -> Result<(), Refusal> {
         if self.ledger.is_stopping() {
             let what = format!("unit {}", self.ledger.config.unit_id);

@@ -153,6 +153,7 @@ async fn run(role: &Arc<SequencerRole>, reports: &Reports, lane: u64, from: u64,
             ends: vec![end],
             stamped_through,
             full: false,
+            ..Default::default()
         };
         reports
             .send(v1::UnitReport {

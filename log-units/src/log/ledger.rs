@@ -21,6 +21,12 @@ pub(crate) struct Counters {
     pub(crate) frames: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) syncs: AtomicU64,
+    pub(crate) bytes_to_fetch: AtomicU64,
+    pub(crate) fetched_bytes: AtomicU64,
+    pub(crate) mended_frames: AtomicU64,
+    pub(crate) scrubbed_bytes: AtomicU64,
+    pub(crate) scrub_rounds: AtomicU64,
+    pub(crate) scrub_found: AtomicU64,
 }
 
 pub(crate) struct Ledger {

@@ -4,6 +4,8 @@
 //! - `stream.rs`: what is found at open
 //! - `entries.rs`: how frames and notes lie there (FORMAT.md)
 //! - `append.rs`, `board.rs`: frames in, credits back; `scan.rs`, `cache.rs`: frames out
+//! - `read.rs`: one frame, read back and verified; `fetch.rs`: given to another unit
+//! - `repair.rs`: what is missing or damaged here, fetched from others; `scrub.rs`: damage looked for
 //! - `conversation.rs`: with the sequencer
 //! - `ledger.rs`: what these share
 pub(crate) mod append;
@@ -11,8 +13,12 @@ pub(crate) mod board;
 pub(crate) mod cache;
 pub(crate) mod conversation;
 pub(crate) mod entries;
+pub(crate) mod fetch;
 pub(crate) mod ledger;
 pub(crate) mod owner;
+pub(crate) mod read;
+pub(crate) mod repair;
 pub(crate) mod round;
 pub(crate) mod scan;
+pub(crate) mod scrub;
 pub(crate) mod stream;

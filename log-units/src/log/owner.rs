@@ -18,8 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::log::board::Board;
 use crate::log::ledger::Ledger;
-use crate::log::round::{Round, Rounds, StagedFrame, Writing};
-use crate::unit::lane::Staged;
+use crate::log::round::{Room, Round, Rounds, StagedFrame, Writing};
+use crate::unit::lane::{Mends, Staged};
 use crate::unit::note::Note;
 use crate::unit::recover::synced_stamp;
 
@@ -31,6 +31,7 @@ const WINDOW_BYTES: u64 = 8 << 20;
 /// What the owner is asked to do.
 pub(crate) enum Order {
     Append(Append),
+    Mend(Mend),
     /// Facts of applied state, in order; the answer says whether the conversation may go on.
     Told(Vec<v1::UnitOrder>, oneshot::Sender<Result<(), Refusal>>),
     Stop(oneshot::Sender<()>),
@@ -43,6 +44,15 @@ pub(crate) struct Append {
     pub(crate) board: Arc<Board>,
     /// Room for their bytes, given back once they are durable.
     pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// Frames of one lane that a peer gave: verified, in order.
+pub(crate) struct Mend {
+    pub(crate) lane: u64,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) room: OwnedSemaphorePermit,
+    /// Dropped once they are durable, or not needed any more.
+    pub(crate) done: oneshot::Sender<()>,
 }
 
 pub(crate) struct Owner {
@@ -101,7 +111,7 @@ impl Owner {
                 }
                 order = queue.recv(), if stopped.is_none() => match order {
                     Some(Order::Stop(reply)) => stopped = Some(reply),
-                    Some(order) => self.carry_out(order),
+                    Some(order) => self.carry_out(order)?,
                     None => return Ok(()),
                 },
                 () = self.env.sleep(wake) => self.rounds.mark(false).await?,
@@ -135,14 +145,48 @@ impl Owner {
         self.ledger.now_tellable();
     }
 
-    fn carry_out(&mut self, order: Order) {
+    fn carry_out(&mut self, order: Order) -> Result<(), String> {
         match order {
             Order::Append(append) => self.append(append),
+            Order::Mend(mend) => self.mend(mend),
             Order::Told(orders, reply) => {
                 let _ = reply.send(self.told(&orders)); // the conversation may have ended
             }
             Order::Stop(_) => {}
         }
+        match self.ledger.state.lock().went_back() {
+            // LOG-U9: never papered over.
+            Some(lane) => Err(format!("the log went back: lane {lane} was cut otherwise")),
+            None => Ok(()),
+        }
+    }
+
+    /// LOG-U2: through the same queue, files and sync as everything else. The headroom of a full disk
+    /// is there for it (LOG-U8).
+    fn mend(&mut self, mend: Mend) {
+        let room = Arc::new(Room {
+            _permit: mend.room,
+            _done: Some(mend.done),
+        });
+        let mut state = self.ledger.state.lock();
+        for frame in mend.frames {
+            let mends = match state.mends(&frame) {
+                Mends::Nothing => continue,
+                Mends::Middle => true,
+                Mends::Tail if state.stage(&frame) == Some(Staged::Taken) => false,
+                Mends::Tail => break, // told otherwise meanwhile: it is looked at anew
+            };
+            let frame = Arc::new(frame);
+            self.ledger.cache.insert(frame.clone());
+            self.staged.push_back(StagedFrame {
+                frame,
+                mends,
+                _room: room.clone(),
+            });
+        }
+        drop(state);
+        self.ledger.now_readable();
+        self.post_credits(vec![mend.lane]);
     }
 
     /// LOG-U1, LOG-U5, LOG-U8: takes what fits, says what is expected otherwise.
@@ -153,7 +197,10 @@ impl Owner {
             board,
             room,
         } = append;
-        let room = Arc::new(room);
+        let room = Arc::new(Room {
+            _permit: room,
+            _done: None,
+        });
         let mut credit = v1::Credit {
             lane,
             ..Default::default()
@@ -172,6 +219,7 @@ impl Owner {
                         self.ledger.cache.insert(frame.clone());
                         self.staged.push_back(StagedFrame {
                             frame,
+                            mends: false,
                             _room: room.clone(),
                         });
                     }
@@ -260,7 +308,7 @@ impl Owner {
     /// LOG-I3: after a successful fdatasync, never before.
     fn report(&mut self, round: &Round) {
         let mut lanes = BTreeMap::new();
-        for staged in &round.frames {
+        for staged in round.frames.iter().filter(|staged| !staged.mends) {
             let frame = &staged.frame;
             lanes.insert(frame.header.lane, (frame.end_idx(), frame.chain_after()));
         }
@@ -273,7 +321,13 @@ impl Owner {
         lanes
             .iter()
             .for_each(|(lane, (end_idx, chain))| state.synced(*lane, *end_idx, *chain));
+        let mended = mend_all(&mut state, round);
         drop(state);
+        if mended > 0 {
+            let counters = &self.ledger.counters;
+            counters.mended_frames.fetch_add(mended, Ordering::Relaxed);
+            self.ledger.now_readable();
+        }
         self.ledger.now_tellable();
         self.post_credits(lanes.into_keys().collect());
     }
@@ -311,6 +365,14 @@ impl Owner {
         self.ledger.now_tellable();
         self.post_credits(self.boards.keys().copied().collect());
     }
+}
+
+/// Frames in the place of damaged ones count from here on. Says how many did.
+fn mend_all(state: &mut crate::unit::state::Unit, round: &Round) -> u64 {
+    let all = round.frames.iter().zip(&round.positions);
+    let mends = all.filter(|(staged, _)| staged.mends);
+    let mended = mends.filter(|(staged, position)| state.mended(&staged.frame, **position));
+    mended.count() as u64
 }
 
 fn fill_credit(credit: &mut v1::Credit, state: &crate::unit::state::Unit) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dfs_env::Env;
 use dfs_segment::{AppendError, CommitError, Entry, Writer};
 use dfs_wire::frame::Frame;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use crate::log::entries::{KIND_FRAME, encode_note};
@@ -33,7 +33,15 @@ const NEVER: Duration = Duration::from_secs(3600);
 /// A frame that was taken and is not durable yet, with the room it takes up.
 pub(crate) struct StagedFrame {
     pub(crate) frame: Arc<Frame>,
-    pub(crate) _room: Arc<OwnedSemaphorePermit>,
+    /// It takes the place of a damaged one once it is durable; till then the index does not know it.
+    pub(crate) mends: bool,
+    pub(crate) _room: Arc<Room>,
+}
+
+/// Held until the last frame of an order is durable or dropped.
+pub(crate) struct Room {
+    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) _done: Option<oneshot::Sender<()>>,
 }
 
 /// What one sync covers.

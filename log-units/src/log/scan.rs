@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_rpc::roles::Answers;
-use dfs_segment::Position;
 use dfs_wire::frame::Frame;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::{Code, Refusal, Tag, v1};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::log::ledger::Ledger;
+use crate::log::read::{Lack, read_back};
 use crate::unit::lane::tag_filter;
 use crate::unit::plan::{
     FrameStep, Plan, Question, Step, Stop, corrupt_refusal, join_skip, skip_of,
@@ -195,74 +195,20 @@ impl Scan {
                 .any(|tag| self.tags.contains(&tag.0))
     }
 
-    /// LOG-U7: what is read is verified, against its own checksums and against what was staged.
     async fn frame(&self, step: &FrameStep) -> Result<Arc<Frame>, Refusal> {
-        let held = &step.held;
-        let kept = self
-            .ledger
-            .cache
-            .get(step.lane, held.end_idx(), held.chain_after());
-        if let Some(frame) = kept {
-            return Ok(frame);
-        }
-        let (first_idx, end_idx) = (held.first_idx(), held.end_idx());
-        let why = match held.position().or_else(|| self.position_now(step)) {
-            // It was set aside since the plan was made: nothing that is held now is damaged.
-            None => {
+        let found = read_back(&self.ledger, step.lane, &step.held).await;
+        found.map_err(|lack| match lack {
+            Lack::SetAside => {
                 let what = format!("scan at LSN {}", step.first_lsn);
                 let refusal = Refusal::new(Code::NotYet, what, "what lay there was set aside");
-                return Err(refusal.at(step.first_lsn));
+                refusal.at(step.first_lsn)
             }
-            Some(position) => match self.read(position, held.len()).await {
-                Ok(frame) if is_held(&frame, step) => return Ok(Arc::new(frame)),
-                Ok(_) => "another frame lies there".to_string(),
-                Err(why) => why,
-            },
-        };
-        tracing::error!(
-            lane = step.lane,
-            first_idx,
-            end_idx,
-            why,
-            "read a frame back"
-        );
-        let mut state = self.ledger.state.lock();
-        state.forget(step.lane, first_idx..end_idx);
-        Err(corrupt_refusal(
-            step.lane,
-            first_idx..end_idx,
-            step.first_lsn,
-        ))
+            Lack::Damaged => {
+                let range = step.held.first_idx()..step.held.end_idx();
+                corrupt_refusal(step.lane, range, step.first_lsn)
+            }
+        })
     }
-}
-
-impl Scan {
-    /// Of a frame that was written, and then let go by the cache, since the plan was made.
-    fn position_now(&self, step: &FrameStep) -> Option<u64> {
-        let state = self.ledger.state.lock();
-        let held = state
-            .lane(step.lane)?
-            .frame_holding(step.held.first_idx())?;
-        let same =
-            held.end_idx() == step.held.end_idx() && held.chain_after() == step.held.chain_after();
-        held.position().filter(|_| same)
-    }
-
-    async fn read(&self, position: u64, len: u32) -> Result<Frame, String> {
-        let read = self
-            .ledger
-            .reader
-            .read_sized(Position(position), len as usize)
-            .await;
-        let entry = read.map_err(|e| e.to_string())?;
-        Frame::parse(entry.bytes).map_err(|e| e.to_string())
-    }
-}
-
-fn is_held(frame: &Frame, step: &FrameStep) -> bool {
-    frame.header.lane == step.lane
-        && frame.end_idx() == step.held.end_idx()
-        && frame.chain_after() == step.held.chain_after()
 }
 
 fn add_skip(skip: &mut Option<v1::Skip>, first: u64, end: u64, count: u64) {

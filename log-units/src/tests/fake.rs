@@ -39,25 +39,37 @@ pub(super) struct Known {
     pub(super) hellos: u64,
     /// Cut whatever is reported, at once.
     pub(super) cuts_at_once: bool,
-    unit: Option<mpsc::Sender<Result<v1::UnitOrder, Refusal>>>,
+    /// The units of the stripe, and how many of them must hold what is cut.
+    pub(super) units: Vec<u64>,
+    pub(super) quorum: usize,
+    /// What each unit says that it holds, since its last Hello; and that Hello.
+    pub(super) held: BTreeMap<u64, BTreeSet<(u64, u64, u128)>>,
+    pub(super) hello_of: BTreeMap<u64, v1::UnitHello>,
+    pub(super) whole: BTreeSet<(u64, u64)>,
+    outlets: BTreeMap<u64, mpsc::Sender<Result<v1::UnitOrder, Refusal>>>,
 }
 
 pub(super) struct Fake {
     env: Env,
     pub(super) known: Mutex<Known>,
     pub(super) changed: Notify,
+    /// Who answers peers.
+    pub(super) roles: Mutex<BTreeMap<u64, Arc<dyn LogUnit>>>,
 }
 
 impl Fake {
     pub(super) fn new(env: Env) -> Arc<Fake> {
         let known = Known {
             next_lsn: 1,
+            units: vec![UNIT],
+            quorum: 1,
             ..Known::default()
         };
         Arc::new(Fake {
             env,
             known: Mutex::new(known),
             changed: Notify::new(),
+            roles: Mutex::default(),
         })
     }
 
@@ -81,7 +93,7 @@ impl Fake {
             lane,
             owner: Some(OWNER),
             stripe: STRIPE,
-            units: vec![unit_ref()],
+            units: known.unit_refs(),
             write_quorum: 1,
             chain_high,
             chain_low,
@@ -125,23 +137,27 @@ impl Fake {
     }
 
     pub(super) fn hang_up(&self) {
-        self.known.lock().unit = None;
+        self.known.lock().outlets.clear();
     }
 
-    fn take(&self, report: v1::UnitReport) {
+    fn take(&self, unit: u64, report: v1::UnitReport) {
         let mut known = self.known.lock();
         match report.report {
             Some(Report::Hello(hello)) => {
-                known.durable_ends(&hello.ends);
+                known.held.remove(&unit);
+                known.durable_ends(unit, &hello.ends);
+                known.hello_of.insert(unit, hello.clone());
                 known.stamped_through = hello.stamped_through;
                 known.full = hello.full;
                 known.hello = Some(hello);
                 known.hellos += 1;
                 let base = known.base();
-                known.tell(Order::Base(base));
+                known.tell_one(unit, Order::Base(base));
             }
             Some(Report::Durable(durable)) => {
-                known.durable_ends(&durable.ends);
+                known.durable_ends(unit, &durable.ends);
+                let whole = durable.whole_lanes.iter().map(|lane| (unit, *lane));
+                known.whole.extend(whole);
                 known.stamped_through = durable.stamped_through;
                 known.full = durable.full;
             }
@@ -157,15 +173,30 @@ impl Fake {
 
 impl Known {
     fn tell(&mut self, order: Order) {
-        let order = v1::UnitOrder { order: Some(order) };
-        if let Some(unit) = &self.unit
-            && unit.try_send(Ok(order)).is_err()
-        {
-            self.unit = None;
+        let units: Vec<u64> = self.outlets.keys().copied().collect();
+        for unit in units {
+            self.tell_one(unit, order.clone());
         }
     }
 
-    fn durable_ends(&mut self, ends: &[v1::FrameEnd]) {
+    fn tell_one(&mut self, unit: u64, order: Order) {
+        let order = v1::UnitOrder { order: Some(order) };
+        if let Some(outlet) = self.outlets.get(&unit)
+            && outlet.try_send(Ok(order)).is_err()
+        {
+            self.outlets.remove(&unit);
+        }
+    }
+
+    fn unit_refs(&self) -> Vec<v1::UnitRef> {
+        let unit_ref = |unit_id: &u64| v1::UnitRef {
+            unit_id: *unit_id,
+            ..Default::default()
+        };
+        self.units.iter().map(unit_ref).collect()
+    }
+
+    fn durable_ends(&mut self, unit: u64, ends: &[v1::FrameEnd]) {
         let ends = ends.iter().map(|end| {
             (
                 end.lane,
@@ -173,14 +204,17 @@ impl Known {
                 chain_of(end.chain_high, end.chain_low),
             )
         });
-        self.durable.extend(ends);
+        let held = self.held.entry(unit).or_default();
+        held.extend(ends);
+        self.durable.extend(held.iter().copied());
     }
 
     fn cut_all(&mut self) {
         let mut ends: BTreeMap<u64, (u64, u64, u128)> = BTreeMap::new();
         for end in &self.durable {
             let length = self.lanes.get(&end.0).map_or(u64::MAX, |lane| lane.length);
-            if end.1 > length {
+            let holders = self.held.values().filter(|held| held.contains(end));
+            if end.1 > length && holders.count() >= self.quorum {
                 ends.insert(end.0, *end);
             }
         }
@@ -224,7 +258,7 @@ impl Known {
             lanes: self.lanes.values().cloned().collect(),
             stripes: vec![v1::StripeState {
                 stripe: STRIPE,
-                units: vec![unit_ref()],
+                units: self.unit_refs(),
                 write_quorum: 1,
                 first_lsn: 1,
                 last_lsn: 0,
@@ -233,13 +267,6 @@ impl Known {
             cluster_id: Bytes::from_static(CLUSTER),
             generation: 0,
         }
-    }
-}
-
-fn unit_ref() -> v1::UnitRef {
-    v1::UnitRef {
-        unit_id: UNIT,
-        ..Default::default()
     }
 }
 
@@ -274,11 +301,17 @@ impl Sequencer for FakeSequencer {
         mut reports: Requests<v1::UnitReport>,
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
         let (orders, answers) = mpsc::channel(4096);
-        self.0.known.lock().unit = Some(orders);
+        let first = reports.next().await.expect("a first report");
+        let Some(Report::Hello(hello)) = &first.report else {
+            return not_here();
+        };
+        let unit = hello.unit_id;
+        self.0.known.lock().outlets.insert(unit, orders);
+        self.0.take(unit, first);
         let fake = self.0.clone();
         self.0.env.spawn("reports", async move {
             while let Some(report) = reports.next().await {
-                fake.take(report);
+                fake.take(unit, report);
             }
         });
         Ok(ReceiverStream::new(answers).boxed())
@@ -303,8 +336,10 @@ impl Connector for FakeSequencer {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn unit(&self, _: u64, _: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
-        not_here()
+    async fn unit(&self, unit_id: u64, _: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
+        let role = self.0.roles.lock().get(&unit_id).cloned();
+        let why = "connection refused";
+        role.ok_or_else(|| Refusal::new(Code::Unavailable, format!("unit {unit_id}"), why))
     }
 
     async fn materializer(&self, _: &str) -> Result<Arc<dyn Materializer>, Refusal> {

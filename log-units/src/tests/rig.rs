@@ -103,20 +103,24 @@ impl Rig {
     }
 
     pub(super) async fn scan_with(&self, request: v1::ScanRequest) -> Result<Answered, Refusal> {
-        let mut batches = self.role.scan(request).await?;
-        let mut answered = Answered::default();
-        while let Some(batch) = batches.next().await {
-            match batch {
-                Ok(batch) => answered.take(batch),
-                Err(refusal) if answered.frames.is_empty() => return Err(refusal),
-                Err(refusal) => {
-                    answered.refusal = Some(refusal);
-                    return Ok(answered);
-                }
+        scan(&self.role, request).await
+    }
+}
+
+pub(super) async fn scan(role: &UnitRole, request: v1::ScanRequest) -> Result<Answered, Refusal> {
+    let mut batches = role.scan(request).await?;
+    let mut answered = Answered::default();
+    while let Some(batch) = batches.next().await {
+        match batch {
+            Ok(batch) => answered.take(batch),
+            Err(refusal) if answered.frames.is_empty() => return Err(refusal),
+            Err(refusal) => {
+                answered.refusal = Some(refusal);
+                return Ok(answered);
             }
         }
-        Ok(answered)
     }
+    Ok(answered)
 }
 
 async fn start(
@@ -124,7 +128,17 @@ async fn start(
     fake: &Arc<Fake>,
     change: impl FnOnce(&mut UnitConfig),
 ) -> Result<Arc<UnitRole>, Refusal> {
-    let env = world.node(NODE);
+    start_unit(world, NODE, UNIT, fake, change).await
+}
+
+pub(super) async fn start_unit(
+    world: &SimWorld,
+    name: &str,
+    unit_id: u64,
+    fake: &Arc<Fake>,
+    change: impl FnOnce(&mut UnitConfig),
+) -> Result<Arc<UnitRole>, Refusal> {
+    let env = world.node(name);
     let log = env.disk(Path::new("log")).expect("the log's disk");
     let extents = env.disk(Path::new("extents")).expect("the extents' disk");
     let identity = format_or_open(&env, &*log, &*extents)
@@ -135,7 +149,7 @@ async fn start(
         node_id: 3,
         incarnation: env.random_u64(),
     };
-    let mut config = UnitConfig::new(UNIT, identity.nonce, cluster, node, log, extents);
+    let mut config = UnitConfig::new(unit_id, identity.nonce, cluster, node, log, extents);
     change(&mut config);
     UnitRole::start(&env, config, Arc::new(FakeSequencer(fake.clone()))).await
 }

@@ -1,10 +1,14 @@
 //! One lane as this unit holds it: an index of its frames, and how far they are staged, durable and agreed.
 
+mod mend;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use dfs_wire::Tag;
 use dfs_wire::frame::Frame;
+
+pub(crate) use mend::{Mends, Want};
 
 /// Cuts that a lane may wait for before the last two are joined: a unit that lags further than this
 /// only learns later that it agrees.
@@ -90,6 +94,14 @@ struct Point {
     cut_seq: u64,
 }
 
+/// What was held once, or has to be, and is damaged or missing in the middle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bad {
+    range: Range<u64>,
+    /// After its last frame, where that is known: what fills the place has to lead there.
+    chain: Option<u128>,
+}
+
 /// What became of a frame that was sent here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Staged {
@@ -105,6 +117,16 @@ pub(crate) enum Staged {
     Sealed { final_length: u64 },
 }
 
+/// Whether own content equals what was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Agrees {
+    Yes,
+    /// It did not, and was set aside (LOG-U4).
+    SetAside,
+    /// The cut contradicts an earlier one: the log went back (LOG-U9).
+    Never,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     /// Unknown only when its note was lost and the sequencer has not named it again.
@@ -112,8 +134,8 @@ pub(crate) struct Lane {
     first_chain: u128,
     /// Rising; with gaps only where `bad` says so.
     frames: Vec<Held>,
-    /// What was held once, or has to be, and is damaged or missing in the middle. Rising.
-    bad: Vec<Range<u64>>,
+    /// Rising, apart from each other.
+    bad: Vec<Bad>,
     /// Frames that end at or below are synced.
     durable_idx: u64,
     /// What the cuts say, heard here.
@@ -153,7 +175,7 @@ impl Lane {
 
     /// The end of all that is staged: the idx expected next.
     pub(crate) fn staged_idx(&self) -> u64 {
-        let bad = self.bad.last().map_or(0, |bad| bad.end);
+        let bad = self.bad.last().map_or(0, |bad| bad.range.end);
         self.frames.last().map_or(0, |held| held.end_idx).max(bad)
     }
 
@@ -188,12 +210,9 @@ impl Lane {
         if let Some(final_length) = self.sealed.filter(|length| frame.end_idx() > *length) {
             return Staged::Sealed { final_length };
         }
-        let chain = self
-            .frames
-            .last()
-            .map_or(self.first_chain, Held::chain_after);
-        let after_damage = self.bad.last().is_some_and(|bad| bad.end == staged_idx);
-        if !after_damage && frame.header.chain != chain {
+        // After damage that nothing is known of, the chain begins anew.
+        let chain = self.chain_at(staged_idx).unwrap_or(frame.header.chain);
+        if frame.header.chain != chain {
             return Staged::Differs;
         }
         if !self.fits_cuts(frame) {
@@ -205,10 +224,7 @@ impl Lane {
     }
 
     fn compare(&self, frame: &Frame) -> Staged {
-        let bad = self
-            .bad
-            .iter()
-            .any(|bad| bad.contains(&frame.header.first_idx));
+        let bad = self.bad_range(frame.header.first_idx).is_some();
         match self.frame_ending(frame.end_idx()) {
             Some(held)
                 if held.count == frame.header.count
@@ -250,7 +266,8 @@ impl Lane {
 
     /// The damaged range that holds `idx`.
     pub(crate) fn bad_range(&self, idx: u64) -> Option<Range<u64>> {
-        self.bad.iter().find(|bad| bad.contains(&idx)).cloned()
+        let mut ranges = self.bad.iter().map(|bad| &bad.range);
+        ranges.find(|range| range.contains(&idx)).cloned()
     }
 
     /// A frame was written. Nothing happens when it was set aside meanwhile.
@@ -275,17 +292,27 @@ impl Lane {
     }
 
     /// A frame found in the log at open. Later ones win: a unit writes other bytes for the same idx
-    /// only after it has set the former aside.
+    /// only after it has set the former aside; or they take the place of what was damaged.
     pub(crate) fn recover(&mut self, frame: &Frame, position: u64) {
         let first_idx = frame.header.first_idx;
+        if self.fills(frame) {
+            self.fill(Held::at(frame, position));
+            return;
+        }
         if first_idx < self.staged_idx() {
             if self.compare(frame) == Staged::Duplicate {
                 return;
             }
             self.set_aside(first_idx);
         }
+        if first_idx == self.staged_idx() && !self.leads_to(frame) {
+            return;
+        }
         if first_idx > self.staged_idx() {
-            self.bad.push(self.staged_idx()..first_idx);
+            self.bad.push(Bad {
+                range: self.staged_idx()..first_idx,
+                chain: Some(frame.header.chain),
+            });
         }
         self.frames.push(Held::at(frame, position));
         self.durable_idx = self.staged_idx();
@@ -297,9 +324,12 @@ impl Lane {
         self.lossy = !self.bad.is_empty();
     }
 
-    /// A cut gave the lane a length. Returns false when own content disagreed and was set aside.
-    /// One that is heard late, because its stamp was lost, is held against the content as well.
-    pub(crate) fn cut(&mut self, from_idx: u64, to_idx: u64, chain: u128, cut_seq: u64) -> bool {
+    /// A cut gave the lane a length. Says when own content disagreed and was set aside. One that is
+    /// heard late, because its stamp was lost, is held against the content as well.
+    pub(crate) fn cut(&mut self, from_idx: u64, to_idx: u64, chain: u128, cut_seq: u64) -> Agrees {
+        if self.contradicts(to_idx, chain) {
+            return Agrees::Never;
+        }
         self.cut_idx = self.cut_idx.max(to_idx);
         let at = self.points.partition_point(|point| point.to_idx < to_idx);
         let known = self
@@ -307,7 +337,7 @@ impl Lane {
             .get(at)
             .is_some_and(|point| point.to_idx == to_idx);
         if to_idx <= self.agreed_idx || known {
-            return true;
+            return Agrees::Yes;
         }
         let point = Point {
             from_idx,
@@ -329,9 +359,26 @@ impl Lane {
                     ..point
                 };
             }
+            None if full => {
+                // Nothing is agreed by this one, but the next is waited for as long as both.
+                if let Some(next) = self.points.get_mut(at) {
+                    next.from_idx = next.from_idx.min(from_idx);
+                    next.cut_seq = next.cut_seq.min(cut_seq);
+                }
+            }
             None => self.points.insert(at, point),
         }
-        self.agree()
+        match self.agree() {
+            true => Agrees::Yes,
+            false => Agrees::SetAside,
+        }
+    }
+
+    /// LOG-U9: what a cut said once is what all cuts say of it for ever.
+    fn contradicts(&self, to_idx: u64, chain: u128) -> bool {
+        let agreed = to_idx <= self.agreed_idx && to_idx <= self.durable_idx;
+        let held = self.frame_ending(to_idx).filter(|_| agreed);
+        held.is_some_and(|held| held.chain_after() != chain)
     }
 
     /// Moves `agreed_idx` over every point that is held with the same chain, and forgets points
@@ -375,7 +422,7 @@ impl Lane {
     /// Takes everything from `idx` on out of the lane. Its bytes stay where they are on the disk.
     fn set_aside(&mut self, idx: u64) {
         self.frames.retain(|held| held.end_idx <= idx);
-        self.bad.retain(|bad| bad.end <= idx);
+        self.bad.retain(|bad| bad.range.end <= idx);
         let held = self.staged_idx();
         self.durable_idx = self.durable_idx.min(held);
         self.reported_idx = self.reported_idx.min(held);
@@ -384,23 +431,35 @@ impl Lane {
 
     /// LOG-U7: marks a range as damaged; what was indexed inside is never served again.
     pub(crate) fn forget(&mut self, range: Range<u64>) {
+        let points = self.points.iter();
+        let mut points = points.map(|point| (point.to_idx, point.chain));
+        let cut = points.find(|(idx, _)| *idx == range.end);
+        let chain = self
+            .chain_at(range.end)
+            .or(cut.map(|(_, chain)| chain))
+            .or_else(|| self.bad_chain(range.end));
         self.frames
             .retain(|held| held.end_idx <= range.start || held.first_idx() >= range.end);
-        self.bad.push(range);
-        self.bad.sort_by_key(|bad| bad.start);
+        self.bad.push(Bad { range, chain });
+        self.bad.sort_by_key(|bad| (bad.range.start, bad.range.end));
         self.bad.dedup_by(|next, before| {
-            let joined = next.start <= before.end;
-            if joined {
-                before.end = before.end.max(next.end);
+            let joined = next.range.start <= before.range.end;
+            if joined && next.range.end > before.range.end {
+                (before.range.end, before.chain) = (next.range.end, next.chain);
+            } else if joined && next.range.end == before.range.end {
+                before.chain = before.chain.or(next.chain);
             }
             joined
         });
     }
 
     /// The sequencer's word on a lane at connection: its length and chain.
-    pub(crate) fn base(&mut self, length: u64, chain: u128, cut_seq: u64) -> bool {
+    pub(crate) fn base(&mut self, length: u64, chain: u128, cut_seq: u64) -> Agrees {
         self.based = true;
-        let agrees = self.cut(self.cut_idx, length, chain, cut_seq) && self.agree();
+        let mut agrees = self.cut(self.cut_idx, length, chain, cut_seq);
+        if agrees == Agrees::Yes && !self.agree() {
+            agrees = Agrees::SetAside;
+        }
         if self.durable_idx < length {
             self.missing_until = length;
         }
@@ -423,7 +482,7 @@ impl Lane {
 
     /// What is damaged, and what was missing at the last Base and still is.
     pub(crate) fn bad_ranges(&self) -> Vec<Range<u64>> {
-        let mut ranges = self.bad.clone();
+        let mut ranges: Vec<_> = self.bad.iter().map(|bad| bad.range.clone()).collect();
         let held = self.staged_idx();
         if held < self.missing_until {
             ranges.push(held..self.missing_until);
@@ -435,7 +494,8 @@ impl Lane {
     /// was told; of those that are cut already only the last, which says that this unit does not
     /// lag, and at most `max` others.
     pub(crate) fn ends_to_report(&self, max: usize) -> Vec<(u64, u128)> {
-        let damage = self.bad.first().map(|bad| bad.start).filter(|_| self.lossy);
+        let damage = self.bad.first().map(|bad| bad.range.start);
+        let damage = damage.filter(|_| self.lossy);
         let through = self.durable_idx.min(damage.unwrap_or(u64::MAX));
         let above = |idx: u64| self.frames.partition_point(|held| held.end_idx <= idx);
         let (told, cut, durable) = (

@@ -4,6 +4,8 @@
 //! - `runs.rs`: which LSNs lie where
 //! - `note.rs`: stamps and lanes as they are written beside frames (LOG-U6)
 //! - `state.rs`: all lanes, cuts and stamps together; `recover.rs`: the same from what a disk holds
+//! - `lane/mend.rs`, `stamps.rs`: what is missing of what was cut, and how a peer's copy takes its place;
+//!   `trail.rs`: how that is verified
 //! - `report.rs`: what the sequencer is told; `plan.rs`: what a scan may answer
 pub(crate) mod lane;
 pub(crate) mod note;
@@ -11,4 +13,6 @@ pub(crate) mod plan;
 pub(crate) mod recover;
 pub(crate) mod report;
 pub(crate) mod runs;
+pub(crate) mod stamps;
 pub(crate) mod state;
+pub(crate) mod trail;

@@ -27,6 +27,9 @@ impl Unit {
         let ends = self.take_ends();
         self.told_stamped = self.stamped_through();
         self.told_full = self.full;
+        let damaged = self.lanes.iter();
+        let damaged = damaged.filter(|(_, lane)| !lane.bad_ranges().is_empty());
+        self.told_bad = damaged.map(|(id, _)| *id).collect();
         v1::UnitHello {
             unit_id: self.unit_id,
             nonce,
@@ -45,13 +48,17 @@ impl Unit {
             return None;
         }
         let (ends, stamped_through) = (self.take_ends(), self.stamped_through());
-        let news =
-            !ends.is_empty() || stamped_through != self.told_stamped || self.full != self.told_full;
+        let whole_lanes = self.take_whole();
+        let news = !ends.is_empty()
+            || !whole_lanes.is_empty()
+            || stamped_through != self.told_stamped
+            || self.full != self.told_full;
         (self.told_stamped, self.told_full) = (stamped_through, self.full);
         news.then_some(v1::Durable {
             ends,
             stamped_through,
             full: self.full,
+            whole_lanes,
         })
     }
 

@@ -77,6 +77,21 @@ impl Runs {
             .map(|range| range.end)
     }
 
+    /// The first part of a range of which nothing is known.
+    pub(crate) fn first_uncovered(&self, lsns: Range<u64>) -> Option<Range<u64>> {
+        let mut start = lsns.start;
+        for covered in &self.covered {
+            if covered.start > start {
+                break;
+            }
+            start = start.max(covered.end);
+        }
+        let next = self.covered.iter().map(|covered| covered.start);
+        let end = next.filter(|at| *at > start).min();
+        let end = end.unwrap_or(lsns.end).min(lsns.end);
+        (start < end).then_some(start..end)
+    }
+
     /// The runs that end above `lsn`, in order.
     pub(crate) fn from(&self, lsn: u64) -> &[Run] {
         let at = self.runs.partition_point(|run| run.end_lsn() <= lsn);
@@ -106,6 +121,9 @@ mod tests {
         runs.learn(20..30, &[run(20, 7, 10)]);
         assert_eq!(runs.covered_until(10), Some(11));
         assert_eq!(runs.covered_until(11), None);
+        assert_eq!(runs.first_uncovered(1..40), Some(11..20));
+        assert_eq!(runs.first_uncovered(25..40), Some(30..40));
+        assert_eq!(runs.first_uncovered(2..9), None);
         runs.learn(11..20, &[run(12, 7, 3)]);
         assert_eq!(runs.covered_until(1), Some(30));
         let lsns: Vec<u64> = runs.from(11).iter().map(|run| run.first_lsn).collect();

@@ -1,12 +1,11 @@
 //! All that a unit knows: its lanes, what was cut, what is stamped. Input in, outputs out; nothing waits here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use dfs_wire::frame::{Frame, chain_of, first_chain};
 use dfs_wire::{Code, Refusal, v1};
 
-use crate::unit::lane::{Lane, Staged};
+use crate::unit::lane::{Agrees, Held, Lane, Staged};
 use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
 use crate::unit::runs::Runs;
 
@@ -26,19 +25,28 @@ pub(crate) struct Stripe {
     pub(crate) first_lsn: u64,
 }
 
+/// Another unit of a stripe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) unit_id: u64,
+    pub(crate) address: String,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Unit {
     pub(super) unit_id: u64,
     cluster_id: Vec<u8>,
     pub(super) lanes: BTreeMap<u64, Lane>,
-    stripes: BTreeMap<u64, Stripe>,
-    runs: Runs,
+    pub(super) stripes: BTreeMap<u64, Stripe>,
+    /// Of each stripe, as last heard.
+    peers: BTreeMap<u64, Vec<Peer>>,
+    pub(super) runs: Runs,
     pub(super) heard: Heard,
     /// A Base was applied since the start.
     based: bool,
     /// Contiguous knowledge that no stamp covers yet begins here.
     pub(super) known_from_lsn: u64,
-    notes: Vec<Note>,
+    pub(super) notes: Vec<Note>,
     /// Cuts whose stamps are not synced.
     unsynced: BTreeSet<u64>,
     pub(super) last_noted_seq: u64,
@@ -58,6 +66,10 @@ pub(crate) struct Unit {
     pub(super) full: bool,
     /// Lanes whose own content disagreed with a cut: a person should know.
     disagreed: BTreeSet<u64>,
+    /// A lane of which two cuts say different things (LOG-U9).
+    went_back: Option<u64>,
+    /// Lanes that were told to be damaged, and are no more.
+    pub(super) told_bad: BTreeSet<u64>,
 }
 
 impl Unit {
@@ -173,21 +185,41 @@ impl Unit {
         self.stripes
             .entry(opened.stripe)
             .or_insert(Stripe { first_lsn });
+        self.know_peers(opened.stripe, &opened.units);
         let owner = opened.owner.unwrap_or_default();
         let first_chain = chain_of(opened.chain_high, opened.chain_low);
         self.know_lane(opened.lane, opened.stripe, first_chain, owner);
     }
 
-    /// LOG-U7: what was read back of a range was not what was written.
-    pub(crate) fn forget(&mut self, id: u64, range: Range<u64>) {
-        if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.forget(range);
+    fn know_peers(&mut self, stripe: u64, units: &[v1::UnitRef]) {
+        let others = units.iter().filter(|unit| unit.unit_id != self.unit_id);
+        let peer = |unit: &v1::UnitRef| Peer {
+            unit_id: unit.unit_id,
+            address: unit.address.clone(),
+        };
+        self.peers.insert(stripe, others.map(peer).collect());
+    }
+
+    /// Who else holds the stripe.
+    pub(crate) fn peers(&self, stripe: u64) -> &[Peer] {
+        self.peers.get(&stripe).map_or(&[], Vec::as_slice)
+    }
+
+    /// LOG-U7: what was read back of a frame was not what was written. Nothing is marked when another
+    /// one, or the same at another place, is held there by now.
+    pub(crate) fn forget_held(&mut self, id: u64, held: &Held, position: u64) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let now = lane.frame_holding(held.first_idx());
+        if now.is_some_and(|now| now.position() == Some(position)) {
+            lane.forget(held.first_idx()..held.end_idx());
         }
     }
 
     fn know_lane(&mut self, id: u64, stripe: u64, first_chain: u128, owner: v1::Owner) {
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.stripe = Some(stripe);
+            lane.name(stripe, first_chain);
             return;
         }
         self.lanes.insert(id, Lane::new(Some(stripe), first_chain));
@@ -278,9 +310,15 @@ impl Unit {
             .learn(stamp.known_from_lsn..stamp.next_lsn, &stamp.runs());
     }
 
-    fn after_check(&mut self, id: u64, agrees: bool) {
-        if !agrees {
-            self.disagreed.insert(id);
+    fn after_check(&mut self, id: u64, agrees: Agrees) {
+        match agrees {
+            Agrees::Yes => {}
+            Agrees::SetAside => {
+                self.disagreed.insert(id);
+            }
+            Agrees::Never => {
+                self.went_back.get_or_insert(id);
+            }
         }
         self.to_report.insert(id);
         self.note_waiting(id);
@@ -291,11 +329,17 @@ impl Unit {
         std::mem::take(&mut self.disagreed)
     }
 
+    /// LOG-U9: the lane of which the sequencer says something else than it said before.
+    pub(crate) fn went_back(&self) -> Option<u64> {
+        self.went_back
+    }
+
     /// What the sequencer holds, at the begin of a conversation.
     pub(crate) fn base(&mut self, base: &v1::Base) -> Result<(), Refusal> {
         self.check_base(base)?;
         for stripe in &base.stripes {
             if stripe.units.iter().any(|unit| unit.unit_id == self.unit_id) {
+                self.know_peers(stripe.stripe, &stripe.units);
                 self.stripes.insert(
                     stripe.stripe,
                     Stripe {

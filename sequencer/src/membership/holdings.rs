@@ -30,6 +30,8 @@ struct Holding {
     full: bool,
     stamped_through: u64,
     lanes: BTreeMap<u64, Held>,
+    /// Lanes damaged from this idx on, until the unit has repaired them: nothing behind it counts.
+    lossy: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +113,13 @@ impl Holding {
             let Some(lane) = order.lanes.get(&end.lane) else {
                 continue;
             };
+            if self
+                .lossy
+                .get(&end.lane)
+                .is_some_and(|from| end.end_idx > *from)
+            {
+                continue;
+            }
             let held = self.lanes.entry(end.lane).or_default();
             if end.end_idx > lane.length {
                 held.add((end.end_idx, chain_of(end)), now_us);
@@ -137,6 +146,7 @@ impl Holdings {
             full: hello.full,
             stamped_through: hello.stamped_through,
             lanes: BTreeMap::new(),
+            lossy: lossy(&hello.bad_ranges),
         };
         self.stirred
             .extend(holding.add_all(order, &hello.ends, now_us));
@@ -160,6 +170,9 @@ impl Holdings {
             return false;
         };
         holding.full = durable.full;
+        for lane in &durable.whole_lanes {
+            holding.lossy.remove(lane);
+        }
         holding.stamped_through = holding.stamped_through.max(durable.stamped_through);
         let stirred = holding.add_all(order, &durable.ends, now_us);
         self.stirred.extend(stirred);
@@ -381,6 +394,16 @@ impl Holdings {
         }
         lags
     }
+}
+
+/// Where the damage of each lane begins.
+fn lossy(bad_ranges: &[v1::LaneRange]) -> BTreeMap<u64, u64> {
+    let mut lossy = BTreeMap::new();
+    for bad in bad_ranges {
+        let first = lossy.entry(bad.lane).or_insert(bad.first_idx);
+        *first = bad.first_idx.min(*first);
+    }
+    lossy
 }
 
 /// The cut_seq of the oldest cut held; one past the newest when none is.

@@ -95,6 +95,7 @@ impl Led {
             ends: frame_ends(ends),
             stamped_through: stamped,
             full: false,
+            ..Default::default()
         };
         self.holdings
             .durable(&self.order, unit, stream, &durable, 0)
@@ -284,6 +285,38 @@ fn two_stripes_are_counted_apart() {
         .map(|end: &ProposedEnd| end.lane)
         .collect();
     assert_eq!(lanes, [2]);
+}
+
+/// LOG-D1: a unit that has lost something says so, and counts for nothing behind it until it says that
+/// it is whole.
+#[test]
+fn a_lossy_unit_counts_again_when_it_is_whole() {
+    let mut led = Led::new();
+    led.durable(1, 1, &[(4, 4)], 0);
+    led.durable(2, 2, &[(4, 4)], 0);
+    assert_eq!(led.cut(), Some(4));
+    let bad = v1::LaneRange {
+        lane: LANE,
+        first_idx: 2,
+        end_idx: 4,
+    };
+    let hello = v1::UnitHello {
+        unit_id: 2,
+        ends: frame_ends(&[(6, 6)]),
+        bad_ranges: vec![bad],
+        ..v1::UnitHello::default()
+    };
+    led.holdings.hello(&led.order, &hello, 9, 0);
+    led.durable(1, 1, &[(6, 6)], 0);
+    led.durable(2, 9, &[(7, 7)], 0);
+    assert_eq!(led.cut(), None);
+    let whole = v1::Durable {
+        ends: frame_ends(&[(6, 6)]),
+        whole_lanes: vec![LANE],
+        ..v1::Durable::default()
+    };
+    led.holdings.durable(&led.order, 2, 9, &whole, 0);
+    assert_eq!(led.cut(), Some(6));
 }
 
 #[derive(Clone, Debug)]

@@ -206,6 +206,7 @@ impl Unit {
             ends,
             stamped_through,
             full: false,
+            ..Default::default()
         };
         let report = Some(v1::unit_report::Report::Durable(durable));
         self.reports.send(v1::UnitReport { report }).await.is_ok()

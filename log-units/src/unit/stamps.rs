@@ -1,0 +1,246 @@
+//! Stamps that were lost, or never heard: which LSNs they are about, and what peers say of them (LOG-U6).
+
+use std::ops::Range;
+
+use dfs_wire::frame::{chain_halves, chain_of};
+use dfs_wire::v1;
+
+use crate::unit::lane::{Mends, Want};
+use crate::unit::note::{Note, Stamp, StampedRun};
+use crate::unit::state::{Peer, Unit};
+
+/// Runs in one answer: about 64 bytes each.
+const RUNS_GIVEN_MAX: usize = 4096;
+/// Parts of lanes looked for at a time; the others when these are found.
+const WANTS_MAX: usize = 64;
+
+/// LSNs of which this unit does not know what lies on it, and its stripes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) lsns: Range<u64>,
+    pub(crate) stripes: Vec<u64>,
+}
+
+/// What one peer said of one stripe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) runs: Vec<v1::StampedRun>,
+    pub(crate) known_until_lsn: u64,
+}
+
+impl Unit {
+    /// What is missing of lanes that others hold too.
+    pub(crate) fn wants(&self) -> Vec<Want> {
+        if !self.is_based() {
+            return Vec::new();
+        }
+        let behind = self.lanes.iter().filter(|(_, lane)| lane.is_behind());
+        let shared = behind.filter(|(_, lane)| {
+            lane.stripe
+                .is_some_and(|stripe| !self.peers(stripe).is_empty())
+        });
+        let wants = shared.flat_map(|(id, lane)| lane.wants(*id));
+        wants.take(WANTS_MAX).collect()
+    }
+
+    /// Who may have what a lane lacks.
+    pub(crate) fn peers_of_lane(&self, lane: u64) -> Vec<Peer> {
+        let stripe = self.lane(lane).and_then(|lane| lane.stripe);
+        stripe.map_or(Vec::new(), |stripe| self.peers(stripe).to_vec())
+    }
+
+    /// (lanes, records) of which less is held than was cut.
+    pub(crate) fn behind(&self) -> (u64, u64) {
+        let behind = self.lanes.values().map(|lane| lane.records_behind());
+        behind
+            .filter(|records| *records > 0)
+            .fold((0, 0), |(lanes, all), records| (lanes + 1, all + records))
+    }
+
+    /// Where a fetched frame is to be written.
+    pub(crate) fn mends(&self, frame: &dfs_wire::frame::Frame) -> Mends {
+        let lane = self.lanes.get(&frame.header.lane);
+        lane.map_or(Mends::Nothing, |lane| lane.mends(frame))
+    }
+
+    /// LOG-I3: a frame in the place of a damaged one is durable.
+    pub(crate) fn mended(&mut self, frame: &dfs_wire::frame::Frame, position: u64) -> bool {
+        let id = frame.header.lane;
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return false;
+        };
+        let mended = lane.mended(frame, position);
+        self.to_report.insert(id);
+        self.note_waiting(id);
+        mended
+    }
+
+    /// Lanes that were told to be damaged and are whole: they count again from now on.
+    pub(super) fn take_whole(&mut self) -> Vec<u64> {
+        let whole = self.told_bad.iter().copied();
+        let is_whole = |id: &u64| {
+            let lane = self.lanes.get(id);
+            lane.is_none_or(|lane| lane.bad_ranges().is_empty())
+        };
+        let whole: Vec<u64> = whole.filter(is_whole).collect();
+        whole.iter().for_each(|id| {
+            self.told_bad.remove(id);
+        });
+        whole
+    }
+
+    /// Marks frames that lie in a damaged part of the stream. Says how many.
+    pub(crate) fn forget_positions(&mut self, positions: &Range<u64>) -> u64 {
+        let mut found = 0;
+        for lane in self.lanes.values_mut() {
+            for held in lane.frames_at(positions) {
+                lane.forget(held.first_idx()..held.end_idx());
+                found += 1;
+            }
+        }
+        found
+    }
+
+    /// The first LSNs whose stamps are missing, of stripes that others hold too.
+    pub(crate) fn unknown(&self) -> Option<Unknown> {
+        let first_lsn = self.stripes.values().map(|stripe| stripe.first_lsn).min()?;
+        let lsns = self
+            .runs()
+            .first_uncovered(first_lsn.max(1)..self.heard.next_lsn)?;
+        let there = self.stripes.iter();
+        let there = there.filter(|(_, stripe)| stripe.first_lsn < lsns.end);
+        let stripes: Vec<u64> = there.map(|(id, _)| *id).collect();
+        let shared = stripes.iter().all(|id| !self.peers(*id).is_empty());
+        (self.is_based() && shared).then_some(Unknown { lsns, stripes })
+    }
+
+    /// What this unit knows of a stripe, for another one. `None`: nothing at `from_lsn`.
+    pub(crate) fn give_runs(&self, stripe: u64, lsns: &Range<u64>) -> Option<Given> {
+        self.stripe(stripe)?;
+        let covered = self.runs().covered_until(lsns.start)?;
+        let mut given = Given {
+            runs: Vec::new(),
+            known_until_lsn: covered.min(lsns.end).min(self.heard.next_lsn),
+        };
+        for run in self.runs().from(lsns.start) {
+            if run.first_lsn >= given.known_until_lsn {
+                break;
+            }
+            let lane = self.lane(run.lane);
+            let Some(lane) = lane.filter(|lane| lane.stripe == Some(stripe)) else {
+                continue;
+            };
+            let chain = lane.cut_chain(run.end_idx());
+            let (Some(chain), true) = (chain, given.runs.len() < RUNS_GIVEN_MAX) else {
+                given.known_until_lsn = run.first_lsn;
+                break;
+            };
+            let (chain_high, chain_low) = chain_halves(chain);
+            given.runs.push(v1::StampedRun {
+                lane: run.lane,
+                from_idx: run.from_idx,
+                to_idx: run.end_idx(),
+                first_lsn: run.first_lsn,
+                cut_seq: run.cut_seq,
+                log_time_us: run.log_time_us,
+                chain_high,
+                chain_low,
+            });
+        }
+        (given.known_until_lsn > lsns.start).then_some(given)
+    }
+
+    /// Takes what peers said of all stripes, as far as own frames bear it out. Says whether any of it
+    /// was of use.
+    pub(crate) fn learn_given(&mut self, lsns: &Range<u64>, given: &[Given]) -> bool {
+        let known = given.iter().map(|given| given.known_until_lsn);
+        let mut until = known.min().unwrap_or(0).min(lsns.end);
+        let mut runs: Vec<StampedRunOf> = given
+            .iter()
+            .flat_map(|given| &given.runs)
+            .map(run_of)
+            .collect();
+        runs.sort_by_key(|(_, run)| run.first_lsn);
+        let mut end_lsn = lsns.start;
+        let mut borne_out = Vec::new();
+        for (place, run) in runs {
+            if run.first_lsn >= until {
+                break;
+            }
+            let fits = run.to_idx > run.from_idx && run.first_lsn >= end_lsn;
+            let held = self.lanes.get(&run.lane);
+            let own = held.and_then(|lane| lane.cut_chain(run.to_idx));
+            if !fits || own != Some(run.chain) || end_of(&run) > lsns.end {
+                until = run.first_lsn.max(end_lsn);
+                break;
+            }
+            end_lsn = end_of(&run);
+            borne_out.push((place, run));
+        }
+        until = until.max(end_lsn);
+        if until <= lsns.start {
+            return false;
+        }
+        self.note_given(lsns.start, until, borne_out);
+        true
+    }
+
+    /// One stamp for each cut, so that they are found again at open.
+    fn note_given(&mut self, from: u64, until: u64, runs: Vec<StampedRunOf>) {
+        let mut stamps: Vec<Stamp> = Vec::new();
+        let mut known_from_lsn = from;
+        for ((cut_seq, log_time_us), run) in runs {
+            match stamps.last_mut().filter(|last| last.cut_seq == cut_seq) {
+                Some(last) => {
+                    last.next_lsn = end_of(&run);
+                    last.runs.push(run);
+                }
+                None => stamps.push(Stamp {
+                    cut_seq,
+                    raft_index: 0,
+                    log_time_us,
+                    known_from_lsn,
+                    next_lsn: end_of(&run),
+                    previous_cut_seq: 0,
+                    runs: vec![run],
+                }),
+            }
+            known_from_lsn = end_of(&run);
+        }
+        if let Some(last) = stamps.last_mut() {
+            last.next_lsn = until;
+        } else {
+            stamps.push(Stamp {
+                cut_seq: 0,
+                raft_index: 0,
+                log_time_us: 0,
+                known_from_lsn: from,
+                next_lsn: until,
+                previous_cut_seq: 0,
+                runs: Vec::new(),
+            });
+        }
+        for stamp in stamps {
+            self.cover(&stamp);
+            self.notes.push(Note::Stamp(stamp));
+        }
+    }
+}
+
+/// (cut_seq, log time), and the run.
+type StampedRunOf = ((u64, u64), StampedRun);
+
+fn run_of(run: &v1::StampedRun) -> StampedRunOf {
+    let stamped = StampedRun {
+        lane: run.lane,
+        from_idx: run.from_idx,
+        to_idx: run.to_idx,
+        first_lsn: run.first_lsn,
+        chain: chain_of(run.chain_high, run.chain_low),
+    };
+    ((run.cut_seq, run.log_time_us), stamped)
+}
+
+fn end_of(run: &StampedRun) -> u64 {
+    run.first_lsn + (run.to_idx - run.from_idx)
+}
