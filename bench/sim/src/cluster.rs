@@ -5,7 +5,7 @@ use dfs_env::Env;
 use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
 use dfs_node::directory::Directory;
 use dfs_node::roles::{Place, RoleSet};
-use dfs_rpc::roles::{Connector, Materializer};
+use dfs_rpc::roles::{Connector, LogUnit, Materializer};
 use dfs_rpc::serve::SharedRoles;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +110,14 @@ impl Cluster {
         let host = self.network.host(&address(name))?;
         let roles = host.roles.read();
         roles.materializer.clone()
+    }
+
+    /// The log unit of a process, looked up without the network.
+    pub(crate) fn unit(&self, name: &str) -> Option<(u64, Arc<dyn LogUnit>)> {
+        let host = self.network.host(&address(name))?;
+        let roles = host.roles.read();
+        let unit = roles.units.first_key_value();
+        unit.map(|(id, role)| (*id, role.clone()))
     }
 
     /// Who says so now; the first one when nobody does.

@@ -1,6 +1,6 @@
 //! What must hold when all clients are done and every process runs again.
 use crate::client::{Client, all_paths};
-use crate::cluster::{Cluster, MATERIALIZERS, address};
+use crate::cluster::{Cluster, MATERIALIZERS, UNITS, address};
 use crate::history::Asked;
 use dfs_env::Env;
 use dfs_fs::When;
@@ -74,6 +74,25 @@ pub(crate) async fn compare_replicas(
         return Err(format!("a refold up to LSN {lsn} gives another digest"));
     }
     Ok(())
+}
+
+/// LOG-U1, LOG-U7: what a unit missed, or held damaged, it has fetched. That it ends is part of the verdict.
+pub(crate) async fn units_are_whole(cluster: &Cluster, env: &Env) {
+    for name in UNITS {
+        loop {
+            let status = match cluster.unit(name) {
+                Some((unit_id, role)) => role.status(v1::UnitStatusRequest { unit_id }).await.ok(),
+                None => None,
+            };
+            let whole = |status: &v1::UnitStatusAnswer| {
+                status.lanes_behind == 0 && status.bad_ranges.is_empty()
+            };
+            if status.as_ref().is_some_and(whole) {
+                break;
+            }
+            env.sleep(LOOK_EVERY).await;
+        }
+    }
 }
 
 async fn digest_of(

@@ -1,17 +1,26 @@
 //! What a seed does to the processes while clients work.
+use crate::alarms;
 use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCER, UNITS};
-use dfs_env::Env;
 use dfs_env::sim::SimWorld;
+use dfs_env::{Env, OpenMode};
 use std::time::Duration;
 
 /// Each kind of fault alone, then several in a row, then several at a time.
-pub(crate) const SEEDS_TO_A_ROUND: u64 = 10;
+pub(crate) const SEEDS_TO_A_ROUND: u64 = 12;
 /// Faults of the richest seeds.
 const FAULTS_MAX: u64 = 6;
 /// Before the first fault and between two, ms.
 const CALM_MS_MAX: u64 = 500;
 /// From a crash to the next start, ms: also beyond the 500 ms of silence after which one is gone.
 const DOWN_MS: (u64, u64) = (1, 1_500);
+
+/// Whose disk is damaged.
+const ROTTEN: &str = UNITS[0];
+const SECTOR_BYTES: u64 = 512;
+/// Where a file that is little used holds something.
+const ROT_BYTES: u64 = 512 << 10;
+/// Before the damage is given up, because everything that was looked at was empty.
+const ROT_TRIES: u32 = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -25,6 +34,10 @@ pub(crate) enum Fault {
     PowerLossOfUnits,
     /// Every machine at once; they start again in any order.
     PowerLossOfAll,
+    /// A unit is away while the lane that it missed a part of ends with its owner.
+    LongOutage(&'static str),
+    /// Sectors of one unit's log rot, always of the same unit: the others still have what was there.
+    Rot,
 }
 
 /// By the seed, what strikes in a row, once or twice at a time: none, one of each kind, or several in a row.
@@ -47,6 +60,8 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
         5 => vec![Fault::PowerLoss(SEQUENCER)],
         6 => vec![Fault::PowerLossOfUnits],
         7 => vec![Fault::PowerLossOfAll],
+        10 => vec![Fault::LongOutage(unit(world)), Fault::Crash(unit(world))],
+        11 => vec![Fault::Rot; 1 + world.below(FAULTS_MAX) as usize],
         _ => (0..1 + world.below(FAULTS_MAX))
             .map(|_| any(world, unit(world)))
             .collect(),
@@ -54,7 +69,7 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
 }
 
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
-    match world.below(8) {
+    match world.below(10) {
         0 => Fault::Crash(unit),
         1 => Fault::PowerLoss(unit),
         2 => Fault::CrashPrimary,
@@ -62,6 +77,8 @@ fn any(world: &SimWorld, unit: &'static str) -> Fault {
         4 => Fault::PowerLoss(SEQUENCER),
         5 => Fault::PowerLossOfUnits,
         6 => Fault::PowerLossOfAll,
+        7 => Fault::LongOutage(unit),
+        8 => Fault::Rot,
         _ => Fault::Crash(MATERIALIZERS[world.below(2) as usize]),
     }
 }
@@ -85,6 +102,19 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
             Fault::PowerLoss(name) => lose(&cluster, &env, vec![name]),
             Fault::PowerLossOfUnits => lose(&cluster, &env, UNITS.to_vec()),
             Fault::PowerLossOfAll => lose(&cluster, &env, Cluster::names().collect()),
+            Fault::LongOutage(unit) => {
+                cluster.crash(&env, unit);
+                outlive_a_primary(&cluster, &env).await;
+                vec![unit]
+            }
+            Fault::Rot => {
+                let running = world.below(2) == 0;
+                if !running {
+                    cluster.crash(&env, ROTTEN);
+                }
+                rot(&cluster, &env).await;
+                if running { Vec::new() } else { vec![ROTTEN] }
+            }
         };
         while !struck.is_empty() {
             let name = struck.swap_remove(world.below(struck.len() as u64) as usize);
@@ -92,6 +122,56 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
             env.sleep(Duration::from_millis(down)).await;
             cluster.start(name);
         }
+    }
+}
+
+/// Long enough for some work before, between and after.
+async fn outlive_a_primary(cluster: &Cluster, env: &Env) {
+    let world = cluster.network.world();
+    env.sleep(Duration::from_millis(world.below(DOWN_MS.1)))
+        .await;
+    let primary = cluster.primary().await;
+    cluster.crash(env, primary);
+    env.sleep(Duration::from_millis(world.below(DOWN_MS.1)))
+        .await;
+    cluster.start(primary);
+    env.sleep(Duration::from_millis(world.below(DOWN_MS.1)))
+        .await;
+}
+
+/// Damages one sector that holds something, if one is found.
+async fn rot(cluster: &Cluster, env: &Env) {
+    alarms::expect(&[
+        "open the log: damage",
+        "read a frame back",
+        "read the log through: damage",
+    ]);
+    let world = cluster.network.world();
+    let disk = world.disk(ROTTEN, "d/unit-1/log");
+    let mut files = disk.files();
+    files.retain(|file| file.name.ends_with(".segment") && file.len > 0);
+    for _ in 0..ROT_TRIES {
+        if files.is_empty() {
+            return;
+        }
+        let file = &files[world.below(files.len() as u64) as usize];
+        let sector = world.below(ROT_BYTES.min(file.len) / SECTOR_BYTES);
+        let opened = disk.open_disk().open(&file.name, OpenMode::Existing).await;
+        let Ok(opened) = opened else { continue };
+        let read = opened.read_at(sector * SECTOR_BYTES, SECTOR_BYTES as usize);
+        if read.await.is_ok_and(|bytes| bytes.iter().all(|b| *b == 0)) {
+            continue;
+        }
+        let (at, bit) = (sector * SECTOR_BYTES + world.below(SECTOR_BYTES), 3);
+        match world.below(3) {
+            0 => disk.zero_sector(&file.name, sector),
+            1 => disk.make_sector_unreadable(&file.name, sector),
+            _ => disk.flip_bit(&file.name, at, bit),
+        }
+        cluster
+            .network
+            .note(env, "rot", &file.name, &at.to_le_bytes());
+        return;
     }
 }
 

@@ -301,6 +301,7 @@ impl Scenario {
         let compared =
             ending::compare_replicas(&self.cluster, &self.env, connector, told_lsn).await;
         faults.extend(compared.err());
+        ending::units_are_whole(&self.cluster, &self.env).await;
         if let Err(refusal) = client.fs.close().await {
             faults.push(format!("the session does not close: {refusal:?}"));
         }
