@@ -9,7 +9,7 @@
 )]
 use dfs_env::Env;
 use dfs_rpc::roles::Sequencer;
-use dfs_sequencer::{SequencerConfig, SequencerRole};
+use dfs_sequencer::{SequencerConfig, SequencerRole, Solitude};
 use dfs_wire::v1;
 use futures::StreamExt;
 use std::io::{Seek, Write};
@@ -36,7 +36,7 @@ async fn main() {
     let given = given_disk(&env, &dir.join("given"), 500).await;
     let began = Instant::now();
     let config = SequencerConfig::single("", 1, 1);
-    let role = SequencerRole::start(&env, &dir.join("sequencer"), config)
+    let role = SequencerRole::start(&env, &dir.join("sequencer"), config, Arc::new(Solitude))
         .await
         .unwrap();
     let (reports, lane, _alive) = join(&role).await;

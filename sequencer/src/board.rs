@@ -203,8 +203,13 @@ impl Board {
     }
 
     /// Leadership was won (everything before it is applied) or lost: a leader's memory begins empty.
+    ///
+    /// Whoever listens to a leader that was deposed looks for the next one: what it does is heard there first.
     pub(crate) fn lead(&self, leads: bool) {
         let mut seen = self.seen.lock();
+        if seen.leads && !leads {
+            seen.subscribers.clear();
+        }
         seen.leads = leads;
         seen.holdings = Holdings::default();
         seen.pulses = Pulses::default();

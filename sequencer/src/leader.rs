@@ -1,11 +1,12 @@
-//! The leader's two loops: cuts, and the watch over the silent.
+//! The leader's loops: cuts, the seats of voters, and the watch over the silent.
 use crate::board::Board;
 use crate::membership::pulses::STALL_US;
-use crate::order::command::{Found, Kind, ProposedCut};
+use crate::order::command::{Found, Kind, ProposedCut, SeatVoter};
 use crate::raft::Group;
+use crate::raft::standing::Standing;
 use dfs_env::Env;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{ReadPolicy, ServerState};
+use openraft::{Instant, ReadPolicy, ServerState};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info};
@@ -14,9 +15,13 @@ use tracing::{debug, info};
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// Before leadership is asserted again, when that failed.
 const ASSERT_AGAIN: Duration = Duration::from_millis(50);
+/// How often a leader looks whether most voters still answer …
+const QUORUM_EVERY: Duration = Duration::from_millis(100);
+/// … and how long it leads on when they do not: by then they may have elected another.
+const QUORUM_LOST: Duration = Duration::from_millis(600);
 
 /// Follows the group's elections: leads while it is the leader. Returns when the group has stopped.
-pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>) {
+pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>, standing: Arc<Standing>) {
     if group.wait_for_recovery(None).await.is_err() {
         return;
     }
@@ -28,7 +33,7 @@ pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>) {
             tokio::select! {
                 biased;
                 () = deposed(&group) => {}
-                () = lead(&env, &group, &board) => {}
+                () = lead(&env, &group, &board, &standing) => {}
             }
             board.lead(false);
             if group.metrics().borrow_watched().running_state.is_err() {
@@ -52,7 +57,7 @@ async fn deposed(group: &Group) {
 }
 
 /// Until a proposal or an assertion fails: then this voter leads no more, or cannot know it.
-async fn lead(env: &Env, group: &Group, board: &Board) {
+async fn lead(env: &Env, group: &Group, board: &Board, standing: &Standing) {
     // Applies everything before this term, so the first cut stands on all earlier ones.
     if let Err(e) = group.ensure_linearizable(ReadPolicy::ReadIndex).await {
         debug!("leadership cannot be asserted yet: {e}");
@@ -69,7 +74,58 @@ async fn lead(env: &Env, group: &Group, board: &Board) {
         }
     }
     board.lead(true);
-    cut(group, board).await;
+    tokio::select! {
+        biased;
+        () = cut(group, board) => {}
+        () = seat(group, standing) => {}
+        () = lose_quorum(env, group) => info!("most voters do not answer: this one leads no more"),
+    }
+}
+
+fn voters(group: &Group) -> Vec<u64> {
+    let metrics = group.server_metrics();
+    let membership = metrics.borrow_watched().membership_config.clone();
+    membership.voter_ids().collect()
+}
+
+/// Notes whose directory each voter keeps its votes in. A voter that is alone needs no seat.
+async fn seat(group: &Group, standing: &Standing) {
+    loop {
+        let voters = voters(group);
+        if voters.len() > 1
+            && let Some((voter, nonce)) = standing.unseated(voters)
+        {
+            let nonce = nonce.to_vec();
+            let seat = Kind::SeatVoter(SeatVoter { voter, nonce });
+            if let Err(e) = group.client_write(seat.into()).await {
+                debug!("a voter has no seat yet: {e}");
+                return;
+            }
+        } else {
+            standing.learnt.notified().await;
+        }
+    }
+}
+
+/// openraft goes on as leader when it is cut off. Who speaks with it must look for the other one.
+async fn lose_quorum(env: &Env, group: &Group) {
+    let mut missed = 0;
+    let mut metrics = group.server_metrics();
+    loop {
+        while voters(group).len() < 2 {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+        env.sleep(QUORUM_EVERY).await;
+        let acked = group.metrics().borrow_watched().last_quorum_acked;
+        let late = acked.is_none_or(|acked| acked.elapsed() > QUORUM_LOST);
+        // Once more: this process may have stood still itself.
+        missed = if late { missed + 1 } else { 0 };
+        if missed > 1 {
+            return;
+        }
+    }
 }
 
 /// LOG-D3: one cut in flight; the next when it is applied and something has advanced. No timers.

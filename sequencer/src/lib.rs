@@ -24,6 +24,8 @@ pub(crate) mod membership;
 pub mod order;
 mod raft;
 mod role;
+mod solitude;
 
 pub use config::{Redundancy, SequencerConfig};
 pub use role::SequencerRole;
+pub use solitude::Solitude;

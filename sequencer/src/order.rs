@@ -9,6 +9,7 @@ mod cut;
 mod image;
 mod lanes;
 mod register;
+mod seat;
 mod stripes;
 
 use crate::order::command::{Command, Kind};
@@ -44,6 +45,8 @@ pub struct Order {
     pub cuts: VecDeque<v1::Cut>,
     /// Raft index of the last command applied.
     pub applied_index: u64,
+    /// Voter to the nonce of its directory; empty while there is one voter.
+    pub seats: BTreeMap<u64, Vec<u8>>,
 }
 
 /// What whoever proposed a command is told.
@@ -117,6 +120,7 @@ impl Default for Order {
             log_time_us: 0,
             cuts: VecDeque::new(),
             applied_index: 0,
+            seats: BTreeMap::new(),
         }
     }
 }
@@ -138,6 +142,7 @@ impl Order {
             Some(Kind::OpenStripe(open)) => self.open_stripe(index, open),
             Some(Kind::SealLane(seal)) => self.seal_lane(index, seal.lane),
             Some(Kind::CloseStripe(close)) => self.close_stripe(index, close.stripe),
+            Some(Kind::SeatVoter(seat)) => self.seat_voter(seat),
         }
     }
 

@@ -1,11 +1,13 @@
 //! The Raft group under the order: openraft, its journal, its snapshots, its view of time and tasks.
 pub(crate) mod journal;
-mod machine;
+pub(crate) mod machine;
 mod peers;
 mod record;
 mod runtime;
 mod snapshot;
+pub(crate) mod standing;
 mod tape;
+pub(crate) mod wire;
 
 use crate::board::Board;
 use crate::config::SequencerConfig;
@@ -15,7 +17,9 @@ use crate::raft::journal::Journal;
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
 use crate::raft::snapshot::Snapshots;
+use crate::raft::standing::Standing;
 use dfs_env::{Disk, Env};
+use dfs_rpc::roles::PeerConnector;
 use openraft::{BasicNode, Config, SnapshotPolicy};
 use std::collections::BTreeMap;
 use std::io;
@@ -43,13 +47,29 @@ const HEARTBEAT_ALONE_MS: u64 = 1_000;
 /// a little behind.
 const KEPT_PART: u64 = 10;
 
+/// For a snapshot to arrive and be synced: they are small, disks may be slow.
+const SNAPSHOT_MS: u64 = 20_000;
+/// Entries in one message: a cut of many lanes is some 100 KiB, a message at most 16 MiB.
+const ENTRIES_PER_MESSAGE: u64 = 64;
+/// Between tries to reach a voter that is away: it is not to wait long once it is back.
+const BACKOFF: &str = "50ms 100ms ...200ms";
+
+/// A voter's part in the group.
+pub(crate) struct Started {
+    pub(crate) group: Group,
+    pub(crate) journal: Journal,
+    pub(crate) standing: Arc<Standing>,
+}
+
 /// Opens journal and snapshot, and starts this voter's part in the group.
 pub(crate) async fn start(
     env: &Env,
     disk: Arc<dyn Disk>,
     board: Arc<Board>,
+    connector: Arc<dyn PeerConnector>,
     told: &SequencerConfig,
-) -> io::Result<(Group, Journal)> {
+) -> io::Result<Started> {
+    let standing = Standing::open(env, &*disk, board.clone(), told).await?;
     let journal = Journal::open(env, disk.clone(), told.segment_bytes).await?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
     if told.voters.len() == 1 && machine.last_index() > journal.last_index() {
@@ -58,7 +78,8 @@ pub(crate) async fn start(
             "the journal ends before the snapshot: a part of it is gone",
         ));
     }
-    let group = Group::new(told.voter, config(told)?, Peers, journal.clone(), machine)
+    let peers = Peers::new(env.clone(), connector, standing.clone());
+    let group = Group::new(told.voter, config(told)?, peers, journal.clone(), machine)
         .await
         .map_err(|e| io::Error::other(e.to_string()))?;
     let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
@@ -74,7 +95,11 @@ pub(crate) async fn start(
         // Nobody else could be leader: no need to wait for an election time-out.
         group.trigger().elect(false).await.map_err(|e| fatal(&e))?;
     }
-    Ok((group, journal))
+    Ok(Started {
+        group,
+        journal,
+        standing,
+    })
 }
 
 fn config(told: &SequencerConfig) -> io::Result<Arc<Config>> {
@@ -93,6 +118,9 @@ fn config(told: &SequencerConfig) -> io::Result<Arc<Config>> {
         snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
         max_in_snapshot_log_to_keep: kept,
         purge_batch_size: kept,
+        install_snapshot_timeout: SNAPSHOT_MS,
+        max_payload_entries: ENTRIES_PER_MESSAGE,
+        backoff: BACKOFF.into(),
         // A leader that restarts inside its own term may use a log id twice: an acknowledged cut was
         // lost that way.
         enable_leader_restore: Some(false),

@@ -1,7 +1,9 @@
 //! The door: `dfs_rpc::roles::Sequencer`, one operation in each file.
 mod end;
+mod handover;
 mod keep_alive;
 mod open_lane;
+mod peer;
 mod register;
 mod status;
 mod subscribe;
@@ -11,11 +13,12 @@ use crate::board::{Board, Seen};
 use crate::config::SequencerConfig;
 use crate::order::command::Kind;
 use crate::order::{Outcome, Refused};
-use crate::raft::{Group, journal};
+use crate::raft::standing::Standing;
+use crate::raft::{Group, Started, journal};
 use crate::{leader, raft};
 use async_trait::async_trait;
 use dfs_env::{Disk, Env};
-use dfs_rpc::roles::{Answers, Requests, Sequencer};
+use dfs_rpc::roles::{Answers, PeerConnector, Requests, Sequencer};
 use dfs_wire::{Code, Refusal, v1};
 use openraft::errors::{ClientWriteError, RaftError};
 use std::path::Path;
@@ -33,6 +36,7 @@ pub struct SequencerRole {
     board: Arc<Board>,
     group: Group,
     journal: journal::Journal,
+    standing: Arc<Standing>,
     ends: mpsc::Sender<end::Caller>,
 }
 
@@ -42,10 +46,11 @@ impl SequencerRole {
         env: &Env,
         dir: &Path,
         config: SequencerConfig,
+        peers: Arc<dyn PeerConnector>,
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let env = env.group("sequencer");
         let disk = env.disk(dir).map_err(|e| unopened(&e))?;
-        SequencerRole::start_on(env, disk, config).await
+        SequencerRole::start_on(env, disk, config, peers).await
     }
 
     /// As `start`, on a disk that is open already; `env` becomes the role's own group of tasks.
@@ -53,19 +58,24 @@ impl SequencerRole {
         env: Env,
         disk: Arc<dyn Disk>,
         config: SequencerConfig,
+        peers: Arc<dyn PeerConnector>,
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let board = Board::new(env.clone());
         let (task_env, task_board) = (env.clone(), board.clone());
         let told = config.clone();
         // In a task of the group, because openraft finds its env in the task that runs it.
         let starting = env.spawn("sequencer-start", async move {
-            raft::start(&task_env, disk, task_board, &told).await
+            raft::start(&task_env, disk, task_board, peers, &told).await
         });
         let started = starting
             .await
             .map_err(std::io::Error::other)
             .and_then(|started| started);
-        let (group, journal) = match started {
+        let Started {
+            group,
+            journal,
+            standing,
+        } = match started {
             Ok(started) => started,
             Err(e) => {
                 env.stop().await;
@@ -74,7 +84,7 @@ impl SequencerRole {
         };
         env.spawn(
             "sequencer-leader",
-            leader::follow(env.clone(), group.clone(), board.clone()),
+            leader::follow(env.clone(), group.clone(), board.clone(), standing.clone()),
         );
         env.spawn(
             "sequencer-watch",
@@ -91,6 +101,7 @@ impl SequencerRole {
             board,
             group,
             journal,
+            standing,
             ends,
         }))
     }
@@ -110,9 +121,10 @@ impl SequencerRole {
         }
     }
 
-    /// Ends this voter's part; what it has promised is on disk.
+    /// Ends this voter's part; what it has promised is on disk. A leader hands over first.
     pub async fn stop(&self) {
         let orderly = async {
+            handover::hand_over(&self.env, &self.group, &self.board).await;
             if let Err(e) = self.group.shutdown().await {
                 tracing::debug!("the raft group was down already: {e}");
             }
@@ -172,15 +184,21 @@ impl SequencerRole {
         answer.unwrap_or_else(|| Err(not_leading(what).primary(self.leader_address())))
     }
 
+    /// Whether this voter leads, and knows it.
+    pub fn leads(&self) -> bool {
+        self.board.with(|seen| seen.leads)
+    }
+
     /// The address of another voter that leads; empty when there is none, or it is this one.
     fn leader_address(&self) -> String {
         use openraft::async_runtime::WatchReceiver;
-        let leader = self.group.server_metrics().borrow_watched().current_leader;
-        let other = leader.filter(|leader| *leader != self.config.voter);
-        other
-            .and_then(|leader| self.config.voters.get(&leader))
-            .cloned()
-            .unwrap_or_default()
+        let metrics = self.group.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let other = metrics
+            .current_leader
+            .filter(|leader| *leader != self.config.voter);
+        let node = other.and_then(|leader| metrics.membership_config.get_node(&leader));
+        node.map(|node| node.addr.clone()).unwrap_or_default()
     }
 }
 

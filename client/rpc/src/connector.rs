@@ -1,18 +1,15 @@
 //! Finds a role: directly when it runs in this process, over a kept connection when it does not.
-use crate::remote::{Connection, RemoteLogUnit, RemoteMaterializer, RemoteSequencer};
-use crate::roles::{Connector, LogUnit, Materializer, Sequencer};
+use crate::leading::{Dial, Leading};
+use crate::remote::{Connection, RemoteLogUnit, RemoteMaterializer, RemotePeer, RemoteSequencer};
+use crate::roles::{Connector, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
 use crate::serve::SharedRoles;
 use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_wire::limits::PROTOCOL_VERSION;
-use dfs_wire::{Code, Refusal, v1};
+use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// A sequencer that says nothing for so long is passed over for the next.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connections of one process. Roles of this process are called directly.
 pub struct NodeConnector {
@@ -23,6 +20,7 @@ pub struct NodeConnector {
     sequencers: Vec<String>,
     greeting: Mutex<v1::Greeting>,
     connections: Mutex<BTreeMap<String, Connection>>,
+    leading: Leading,
 }
 
 impl NodeConnector {
@@ -39,6 +37,7 @@ impl NodeConnector {
             sequencers,
             greeting: Mutex::new(greeting),
             connections: Mutex::default(),
+            leading: Leading::default(),
         })
     }
 
@@ -71,29 +70,48 @@ impl NodeConnector {
         Ok(connection)
     }
 
-    /// The sequencer at `address`, if it answers at all.
-    async fn sequencer_at(&self, address: &str) -> Result<Arc<dyn Sequencer>, Refusal> {
-        let remote = RemoteSequencer::new(self.connection(address).await?);
-        let asked = self.env.timeout(STATUS_TIMEOUT, remote.status()).await;
-        asked.map_err(|_| Refusal::new(Code::Unavailable, address, "it does not answer"))??;
-        Ok(Arc::new(remote))
+    fn is_own(&self, address: &str) -> bool {
+        *self.own_address.lock() == address
+    }
+}
+
+#[async_trait]
+impl Dial for NodeConnector {
+    async fn dial(&self, address: &str) -> Result<Arc<dyn Sequencer>, Refusal> {
+        let local = self.local.read().sequencer.clone();
+        if let Some(local) = local.filter(|_| self.is_own(address)) {
+            return Ok(local);
+        }
+        let connection = self.connection(address).await?;
+        Ok(Arc::new(RemoteSequencer::new(connection)))
+    }
+
+    fn hang_up(&self, address: &str) {
+        self.connections.lock().remove(address);
+    }
+}
+
+#[async_trait]
+impl PeerConnector for NodeConnector {
+    async fn peer(&self, voter: u64, address: &str) -> Result<Arc<dyn Peer>, Refusal> {
+        let local = self.local.read().peers.get(&voter).cloned();
+        if let Some(local) = local.filter(|_| self.is_own(address)) {
+            return Ok(local);
+        }
+        let greeting = self.greeting.lock().clone();
+        let connection = Connection::open(address, greeting).await?;
+        Ok(Arc::new(RemotePeer::new(connection)))
     }
 }
 
 #[async_trait]
 impl Connector for NodeConnector {
     async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
-        if let Some(local) = self.local.read().sequencer.clone() {
+        let local = self.local.read().sequencer.clone();
+        if let Some(local) = local.filter(|_| self.sequencers.len() < 2) {
             return Ok(local);
         }
-        let mut last = Refusal::new(Code::Unavailable, "sequencer", "no address is configured");
-        for address in &self.sequencers {
-            match self.sequencer_at(address).await {
-                Ok(sequencer) => return Ok(sequencer),
-                Err(refusal) => last = refusal,
-            }
-        }
-        Err(last)
+        self.leading.find(&self.env, self, &self.sequencers).await
     }
 
     async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
@@ -106,8 +124,8 @@ impl Connector for NodeConnector {
     }
 
     async fn materializer(&self, address: &str) -> Result<Arc<dyn Materializer>, Refusal> {
-        let is_own = *self.own_address.lock() == address;
-        if let Some(local) = self.local.read().materializer.clone().filter(|_| is_own) {
+        let local = self.local.read().materializer.clone();
+        if let Some(local) = local.filter(|_| self.is_own(address)) {
             return Ok(local);
         }
         Ok(Arc::new(RemoteMaterializer::new(

@@ -5,11 +5,13 @@
 //! - [`serve`]: roles of this process answer on one port
 //! - [`remote`]: roles of other processes, as the same traits
 //! - [`connector`]: local roles directly, others over kept connections
+//! - [`leading`]: which of several sequencers leads
 //! - [`status`]: a refusal as a gRPC status with `ErrorInfo`, and back
 //!
 //! Invariants: R1 a connection carries nothing before its handshake has agreed. R2 a refusal comes out of a status
 //! exactly as it went in. R3 after a transport error a connection is never used for a new call.
 pub mod connector;
+pub mod leading;
 pub mod members;
 pub mod remote;
 pub mod roles;

@@ -1,10 +1,12 @@
 //! Roles of other processes, as the same traits: one kept HTTP/2 connection per address.
 mod log_unit;
 mod materializer;
+mod peer;
 mod sequencer;
 
 pub(crate) use log_unit::RemoteLogUnit;
 pub(crate) use materializer::RemoteMaterializer;
+pub(crate) use peer::RemotePeer;
 pub(crate) use sequencer::RemoteSequencer;
 
 use crate::roles::{Answers, Requests};

@@ -57,6 +57,32 @@ pub trait Materializer: Send + Sync {
     async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal>;
 }
 
+/// One voter of the sequencer, as the other voters see it (LOG.md §6).
+#[async_trait]
+pub trait Peer: Send + Sync {
+    async fn replicate(
+        &self,
+        requests: Requests<v1::ReplicateRequest>,
+    ) -> Result<Answers<v1::Replicated>, Refusal>;
+    async fn vote(&self, request: v1::VoteRequest) -> Result<v1::Voted, Refusal>;
+    async fn install_snapshot(
+        &self,
+        parts: Requests<v1::SnapshotPart>,
+    ) -> Result<v1::SnapshotInstalled, Refusal>;
+    async fn transfer_leader(
+        &self,
+        request: v1::TransferLeaderRequest,
+    ) -> Result<v1::LeaderTransferred, Refusal>;
+}
+
+/// Finds voters for voters.
+#[async_trait]
+pub trait PeerConnector: Send + Sync {
+    /// A connection of its own: whoever keeps it lets it go at the first error, so that a peer that
+    /// was started anew is never spoken to over what is left of its former self.
+    async fn peer(&self, voter: u64, address: &str) -> Result<Arc<dyn Peer>, Refusal>;
+}
+
 /// Finds the role that answers at an address. One per process: it keeps the connections,
 /// opens each with the handshake, and makes a new one after an error.
 #[async_trait]

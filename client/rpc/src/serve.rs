@@ -1,14 +1,16 @@
 //! The roles of this process answer on one port: one server, each role behind its own gRPC service.
 mod log_unit;
 mod materializer;
+mod peer;
 mod sequencer;
 
-use crate::roles::{Answers, LogUnit, Materializer, Requests, Sequencer};
+use crate::roles::{Answers, LogUnit, Materializer, Peer, Requests, Sequencer};
 use crate::status::to_status;
 use dfs_wire::limits::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION};
 use dfs_wire::v1::handshake_server::{Handshake, HandshakeServer};
 use dfs_wire::v1::log_unit_server::LogUnitServer;
 use dfs_wire::v1::materializer_server::MaterializerServer;
+use dfs_wire::v1::peer_server::PeerServer;
 use dfs_wire::v1::sequencer_server::SequencerServer;
 use dfs_wire::{Code, Refusal, v1};
 use futures::stream::BoxStream;
@@ -37,6 +39,8 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 #[derive(Default)]
 pub struct Roles {
     pub sequencer: Option<Arc<dyn Sequencer>>,
+    /// The voters behind `sequencer`, by their ids, for other voters.
+    pub peers: BTreeMap<u64, Arc<dyn Peer>>,
     pub units: BTreeMap<u64, Arc<dyn LogUnit>>,
     pub materializer: Option<Arc<dyn Materializer>>,
     /// Who answers the handshake; empty until the process is registered.
@@ -72,6 +76,11 @@ pub async fn serve(
         .add_service(HandshakeServer::new(front.clone()))
         .add_service(
             SequencerServer::new(front.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            PeerServer::new(front.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -6,7 +6,7 @@ use std::fmt;
 /// One entry of the Raft log.
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub kind: Option<Kind>,
 }
 
@@ -26,6 +26,8 @@ pub enum Kind {
     SealLane(SealLane),
     #[prost(message, tag = "7")]
     CloseStripe(CloseStripe),
+    #[prost(message, tag = "8")]
+    SeatVoter(SeatVoter),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -125,6 +127,15 @@ pub struct CloseStripe {
     pub stripe: u64,
 }
 
+/// A voter and the nonce of its directory.
+#[derive(Clone, PartialEq, Message)]
+pub struct SeatVoter {
+    #[prost(uint64, tag = "1")]
+    pub voter: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub nonce: Vec<u8>,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -142,6 +153,7 @@ impl fmt::Display for Command {
             Some(Kind::OpenStripe(_)) => "open stripe",
             Some(Kind::SealLane(_)) => "seal lane",
             Some(Kind::CloseStripe(_)) => "close stripe",
+            Some(Kind::SeatVoter(_)) => "seat voter",
         })
     }
 }

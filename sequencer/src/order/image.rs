@@ -95,6 +95,8 @@ pub(crate) struct Image {
     cuts: Vec<v1::Cut>,
     #[prost(uint64, tag = "11")]
     applied_index: u64,
+    #[prost(btree_map = "uint64, bytes", tag = "12")]
+    seats: BTreeMap<u64, Vec<u8>>,
 }
 
 impl From<&Order> for Image {
@@ -111,6 +113,7 @@ impl From<&Order> for Image {
             log_time_us: order.log_time_us,
             cuts: order.cuts.iter().cloned().collect(),
             applied_index: order.applied_index,
+            seats: order.seats.clone(),
         }
     }
 }
@@ -129,6 +132,7 @@ impl From<Image> for Order {
             log_time_us: image.log_time_us,
             cuts: image.cuts.into(),
             applied_index: image.applied_index,
+            seats: image.seats,
         }
     }
 }

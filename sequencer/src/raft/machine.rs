@@ -74,6 +74,19 @@ fn snapshot_of(picture: &Picture) -> io::Result<SnapshotOf<Types, Vec<u8>>> {
     })
 }
 
+/// As another voter sent it.
+pub(crate) fn snapshot_from(bytes: Vec<u8>) -> io::Result<SnapshotOf<Types, Vec<u8>>> {
+    let picture = Picture::decode(bytes.as_slice()).map_err(|e| invalid(e.to_string()))?;
+    let meta = SnapshotMeta {
+        last_log_id: picture.last(),
+        last_membership: picture.membership()?,
+    };
+    Ok(Snapshot {
+        meta,
+        snapshot: bytes,
+    })
+}
+
 impl RaftStateMachine<Types> for Machine {
     type SnapshotData = Vec<u8>;
     type SnapshotBuilder = Builder;

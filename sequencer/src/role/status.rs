@@ -12,9 +12,12 @@ impl SequencerRole {
         let metrics = self.group.metrics();
         let metrics = metrics.borrow_watched();
         let halted = metrics.running_state.is_err();
+        let leads = self.board.with(|seen| seen.leads);
         let role = match metrics.state {
             _ if halted => "stopped",
-            ServerState::Leader => "leader",
+            ServerState::Leader if leads => "leader",
+            // It cannot assert its leadership: perhaps there is another by now.
+            ServerState::Leader => "candidate",
             ServerState::Follower => "follower",
             ServerState::Candidate => "candidate",
             ServerState::Learner => "learner",
@@ -36,6 +39,7 @@ impl SequencerRole {
             lanes: seen.order.lane_states(),
             stripes: seen.order.stripe_states(),
             members: Some(seen.members()),
+            leader_address: self.leader_address(),
             lagging: seen.holdings.lagging(&seen.order, now_us, LAG_QUIET_US),
         })
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_rpc::roles::{Answers, Sequencer};
-use dfs_sequencer::{SequencerConfig, SequencerRole};
+use dfs_sequencer::{SequencerConfig, SequencerRole, Solitude};
 use dfs_wire::v1;
 use dfs_wire::v1::log_event::Event;
 use dfs_wire::{Code, Refusal};
@@ -39,7 +39,7 @@ pub async fn try_start_with(
 ) -> Result<Arc<SequencerRole>, Refusal> {
     let (inner, dir) = (env.clone(), Path::new(DIR));
     env.spawn("start", async move {
-        SequencerRole::start(&inner, dir, config).await
+        SequencerRole::start(&inner, dir, config, Arc::new(Solitude)).await
     })
     .await
     .expect("it does not panic")

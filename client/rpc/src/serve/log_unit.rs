@@ -73,7 +73,7 @@ impl LogUnit for Front {
 }
 
 /// The first message, and the stream with it in front again.
-async fn first_of<T: Clone + Send + 'static>(
+pub(super) async fn first_of<T: Clone + Send + 'static>(
     mut stream: Requests<T>,
 ) -> Result<(T, Requests<T>), Status> {
     let Some(first) = stream.next().await else {
