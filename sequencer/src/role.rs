@@ -121,10 +121,15 @@ impl SequencerRole {
         }
     }
 
-    /// Ends this voter's part; what it has promised is on disk. A leader hands over first.
+    /// Lets another voter lead, if this one does and there is another. Before `stop`, so that nobody
+    /// has to find out that the leader is gone.
+    pub async fn hand_over(&self) {
+        handover::hand_over(&self.env, &self.group, &self.board).await;
+    }
+
+    /// Ends this voter's part; what it has promised is on disk.
     pub async fn stop(&self) {
         let orderly = async {
-            handover::hand_over(&self.env, &self.group, &self.board).await;
             if let Err(e) = self.group.shutdown().await {
                 tracing::debug!("the raft group was down already: {e}");
             }

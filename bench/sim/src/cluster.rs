@@ -1,6 +1,6 @@
 //! The processes: one with the sequencer, three with a unit each, two with materializers.
 use crate::alarms;
-use crate::network::{Host, Network};
+use crate::network::{Host, Network, SimConnector};
 use dfs_env::Env;
 use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
 use dfs_node::directory::Directory;
@@ -40,6 +40,7 @@ fn config(name: &str) -> NodeConfig {
         advertise: None,
         roles: vec![role],
         sequencers: vec![address(SEQUENCER)],
+        voters: 1,
         units: 1,
         rack: String::new(),
         rank,
@@ -77,7 +78,7 @@ impl Cluster {
             roles: roles.clone(),
         };
         self.network.answer_at(&address(name), host.clone());
-        let connector = self.network.connector(name, host, &address(SEQUENCER));
+        let connector = self.network.connector(name, host, vec![address(SEQUENCER)]);
         let own = env.clone();
         env.spawn("process", async move {
             if let Err(error) = process(own, name, connector, roles).await {
@@ -102,7 +103,7 @@ impl Cluster {
             env: env.clone(),
             roles: SharedRoles::default(),
         };
-        self.network.connector(name, host, &address(SEQUENCER))
+        self.network.connector(name, host, vec![address(SEQUENCER)])
     }
 
     /// Looked up without the network.
@@ -140,7 +141,7 @@ impl Cluster {
 async fn process(
     env: Env,
     name: &str,
-    connector: Arc<dyn Connector>,
+    connector: Arc<SimConnector>,
     shared: SharedRoles,
 ) -> anyhow::Result<()> {
     let config = config(name);
@@ -150,6 +151,7 @@ async fn process(
         env,
         config,
         directory,
+        peers: connector.clone(),
         connector,
         shared,
         address: address(name),

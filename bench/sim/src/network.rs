@@ -1,12 +1,14 @@
 //! The simulated network: who answers where, and how long a message is under way.
 mod far;
 mod link;
+mod peer;
 
 use crate::trace::Trace;
 use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
-use dfs_rpc::roles::{Connector, LogUnit, Materializer, Sequencer};
+use dfs_rpc::leading::{Dial, Leading};
+use dfs_rpc::roles::{Connector, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::{Code, Refusal};
 use parking_lot::Mutex;
@@ -136,25 +138,37 @@ impl Network {
     }
 
     /// For the process `name`, whose own roles are called directly.
-    pub(crate) fn connector(&self, name: &str, own: Host, sequencer: &str) -> Arc<dyn Connector> {
+    pub(crate) fn connector(
+        &self,
+        name: &str,
+        own: Host,
+        sequencers: Vec<String>,
+    ) -> Arc<SimConnector> {
         Arc::new(SimConnector {
             network: self.clone(),
             name: name.into(),
             own,
-            sequencer: sequencer.into(),
+            sequencers,
+            leading: Leading::default(),
         })
     }
 }
 
 /// Finds roles through the network.
-struct SimConnector {
+pub(crate) struct SimConnector {
     network: Network,
     name: String,
     own: Host,
-    sequencer: String,
+    sequencers: Vec<String>,
+    leading: Leading,
 }
 
 impl SimConnector {
+    fn is_own(&self, address: &str) -> bool {
+        let host = self.network.host(address);
+        host.is_some_and(|host| Arc::ptr_eq(&host.roles, &self.own.roles))
+    }
+
     /// Connects: a way there and back.
     async fn link(&self, address: &str) -> Result<Link, Refusal> {
         let env = &self.own.env;
@@ -172,14 +186,36 @@ impl SimConnector {
 }
 
 #[async_trait]
-impl Connector for SimConnector {
-    async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
-        if let Some(local) = self.own.roles.read().sequencer.clone() {
+impl Dial for SimConnector {
+    async fn dial(&self, address: &str) -> Result<Arc<dyn Sequencer>, Refusal> {
+        let local = self.own.roles.read().sequencer.clone();
+        if let Some(local) = local.filter(|_| self.is_own(address)) {
             return Ok(local);
         }
-        let far = far::FarSequencer(self.link(&self.sequencer).await?);
-        far.status().await?;
-        Ok(Arc::new(far))
+        Ok(Arc::new(far::FarSequencer(self.link(address).await?)))
+    }
+
+    /// Nothing is kept.
+    fn hang_up(&self, _address: &str) {}
+}
+
+#[async_trait]
+impl PeerConnector for SimConnector {
+    async fn peer(&self, voter: u64, address: &str) -> Result<Arc<dyn Peer>, Refusal> {
+        let link = self.link(address).await?;
+        Ok(Arc::new(peer::FarPeer { link, voter }))
+    }
+}
+
+#[async_trait]
+impl Connector for SimConnector {
+    async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
+        let local = self.own.roles.read().sequencer.clone();
+        if let Some(local) = local.filter(|_| self.sequencers.len() < 2) {
+            return Ok(local);
+        }
+        let env = &self.own.env;
+        self.leading.find(env, self, &self.sequencers).await
     }
 
     async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
@@ -194,11 +230,7 @@ impl Connector for SimConnector {
 
     async fn materializer(&self, address: &str) -> Result<Arc<dyn Materializer>, Refusal> {
         let local = self.own.roles.read().materializer.clone();
-        let is_own = self
-            .network
-            .host(address)
-            .is_some_and(|host| Arc::ptr_eq(&host.roles, &self.own.roles));
-        if let Some(local) = local.filter(|_| is_own) {
+        if let Some(local) = local.filter(|_| self.is_own(address)) {
             return Ok(local);
         }
         Ok(Arc::new(far::FarMaterializer(self.link(address).await?)))

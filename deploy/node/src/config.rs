@@ -1,8 +1,11 @@
 //! The configuration of one process: one TOML, every key with its unit, default and bound.
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// Sequencers of a cluster: more would make every cut slower and no failure less likely.
+const SEQUENCERS_MAX: usize = 7;
 /// Slots of log units in one process: each has a directory and a writer of its own.
 const UNITS_MAX: u32 = 64;
 
@@ -52,9 +55,13 @@ pub struct NodeConfig {
     /// What runs here; default: everything.
     #[serde(default = "default_roles")]
     pub roles: Vec<RoleName>,
-    /// host:port of each sequencer voter; may be empty where the only sequencer runs here.
+    /// host:port of each sequencer voter, the same list in all files: the place in it is the voter's id.
+    /// May be empty where all sequencers run here.
     #[serde(default)]
     pub sequencers: Vec<String>,
+    /// Sequencer voters in this process, 1, 3 or 5; more than one only where no other process runs one.
+    #[serde(default = "default_voters")]
+    pub voters: u32,
     /// Slots of log units in this process, 1…64.
     #[serde(default = "default_units")]
     pub units: u32,
@@ -131,6 +138,7 @@ impl NodeConfig {
             advertise: None,
             roles: default_roles(),
             sequencers: Vec::new(),
+            voters: 1,
             units,
             rack: String::new(),
             rank: 0,
@@ -144,6 +152,25 @@ impl NodeConfig {
 
     pub fn runs(&self, role: RoleName) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// All voters of the sequencer, and those of this process; `address` is where it answers.
+    ///
+    /// # Errors
+    /// When the list of sequencers does not hold it.
+    pub fn voters(&self, address: &str) -> Result<(BTreeMap<u64, String>, Vec<u64>), ConfigError> {
+        if self.sequencers.len() < 2 {
+            let own: Vec<u64> = (1..=u64::from(self.voters)).collect();
+            let list = own.iter().map(|voter| (*voter, address.to_owned()));
+            return Ok((list.collect(), own));
+        }
+        let list: BTreeMap<u64, String> = (1..).zip(self.sequencers.iter().cloned()).collect();
+        let own = list.iter().find(|(_, at)| *at == address);
+        let Some((own, _)) = own else {
+            let allowed = format!("it must hold {address}, where this process answers (advertise)");
+            return Err(value("sequencers", &self.sequencers.join(", "), &allowed));
+        };
+        Ok((list.clone(), vec![*own]))
     }
 
     /// R of the cluster that this process would make.
@@ -182,6 +209,7 @@ impl NodeConfig {
             1,
             7,
         )?;
+        self.check_voters()?;
         if self.roles.is_empty() {
             return Err(value(
                 "roles",
@@ -197,6 +225,25 @@ impl NodeConfig {
             ));
         }
         self.check_address()
+    }
+
+    fn check_voters(&self) -> Result<(), ConfigError> {
+        let listed = self.sequencers.len();
+        if ![1, 3, 5].contains(&self.voters) {
+            let given = self.voters.to_string();
+            return Err(value("voters", &given, "1, 3 or 5 is allowed"));
+        }
+        if self.voters > 1 && listed > 1 {
+            let allowed =
+                "1 where `sequencers` lists more than one: each runs in a process of its own";
+            return Err(value("voters", &self.voters.to_string(), allowed));
+        }
+        let distinct: BTreeSet<&String> = self.sequencers.iter().collect();
+        if distinct.len() < listed || listed > SEQUENCERS_MAX {
+            let allowed = format!("each address once, at most {SEQUENCERS_MAX}");
+            return Err(value("sequencers", &self.sequencers.join(", "), &allowed));
+        }
+        Ok(())
     }
 
     fn check_address(&self) -> Result<(), ConfigError> {
@@ -246,6 +293,10 @@ fn default_units() -> u32 {
     1
 }
 
+fn default_voters() -> u32 {
+    1
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ConfigError, NodeConfig, RoleName};
@@ -275,6 +326,17 @@ mod tests {
     }
 
     #[test]
+    fn a_voter_is_known_by_the_place_of_its_address() {
+        let config = parse("dir = '/d'\nsequencers = ['a:1', 'b:1', 'c:1']").expect("valid");
+        let (list, own) = config.voters("b:1").expect("it is listed");
+        assert_eq!((list.len(), own), (3, vec![2]));
+        assert!(config.voters("d:1").is_err());
+        let config = parse("dir = '/d'\nvoters = 3").expect("valid");
+        let (list, own) = config.voters("a:1").expect("all are here");
+        assert_eq!((list.len(), own), (3, vec![1, 2, 3]));
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_place() {
         for (text, said) in [
             ("dir = '/d'\nunit = 3", "unit"),
@@ -284,6 +346,15 @@ mod tests {
             ("dir = '/d'\nlisten = '0.0.0.0:1'", "insecure"),
             ("dir = '/d'\nroles = ['unit']", "sequencers"),
             ("dir = '/d'\nroles = ['cook']", "cook"),
+            ("dir = '/d'\nvoters = 2", "voters = 2"),
+            (
+                "dir = '/d'\nvoters = 3\nsequencers = ['a:1', 'b:1']",
+                "voters = 3",
+            ),
+            (
+                "dir = '/d'\nsequencers = ['a:1', 'a:1']",
+                "each address once",
+            ),
             (
                 "dir = '/d'\n[cluster]\nlog_replicas = 3\nlog_write_quorum = 4",
                 "log_write_quorum = 4",

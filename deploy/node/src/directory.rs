@@ -83,8 +83,9 @@ impl Directory {
         Ok(directory)
     }
 
-    pub fn sequencer(&self) -> PathBuf {
-        self.root.join("sequencer-1")
+    /// `slot` from 1; it names the place, not the voter's id.
+    pub fn sequencer(&self, slot: u32) -> PathBuf {
+        self.root.join(format!("sequencer-{slot}"))
     }
 
     /// `slot` from 1; it names the place, not the unit's id.
@@ -151,7 +152,7 @@ impl Directory {
     fn role_directories(&self, config: &NodeConfig) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         if config.runs(RoleName::Sequencer) {
-            paths.push(self.sequencer());
+            paths.extend((1..=config.voters).map(|slot| self.sequencer(slot)));
         }
         if config.runs(RoleName::Unit) {
             paths.extend((1..=config.units).map(|slot| self.unit(slot)));

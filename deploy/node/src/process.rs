@@ -53,6 +53,7 @@ impl Node {
             config,
             directory,
             connector: connector.clone(),
+            peers: connector.clone(),
             shared,
             address: advertised,
         };
@@ -124,9 +125,9 @@ impl Node {
     }
 }
 
-/// A process that runs the only sequencer needs no addresses.
+/// A process that runs the only sequencers needs no addresses.
 fn sequencers(config: &NodeConfig) -> Vec<String> {
-    if config.runs(RoleName::Sequencer) {
+    if config.runs(RoleName::Sequencer) && config.sequencers.len() < 2 {
         Vec::new()
     } else {
         config.sequencers.clone()

@@ -8,13 +8,13 @@ use crate::directory::Directory;
 use anyhow::Context;
 use dfs_env::{Env, Task};
 use dfs_rpc::members::{BeatSource, keep_alive};
-use dfs_rpc::roles::Connector;
+use dfs_rpc::roles::{Connector, PeerConnector};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::limits::PROTOCOL_VERSION;
 use dfs_wire::{Refusal, v1};
 use materializer::Materializers;
 use parking_lot::Mutex;
-use sequencer::Voter;
+use sequencer::Voters;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ pub struct Place {
     pub directory: Directory,
     /// Finds all roles, those of this process included.
     pub connector: Arc<dyn Connector>,
+    /// Finds other voters of the sequencer.
+    pub peers: Arc<dyn PeerConnector>,
     /// Where the roles of this process are found by others.
     pub shared: SharedRoles,
     /// host:port that others are told.
@@ -42,7 +44,7 @@ pub struct Place {
 pub struct RoleSet {
     env: Env,
     shared: SharedRoles,
-    voter: Option<Arc<Voter>>,
+    voters: Option<Arc<Voters>>,
     units: Arc<Units>,
     materializers: Arc<Materializers>,
     pub owner: v1::Owner,
@@ -59,7 +61,7 @@ impl RoleSet {
     /// # Errors
     /// When a directory cannot be used, or the cluster refuses this process.
     pub async fn start(mut place: Place) -> anyhow::Result<RoleSet> {
-        let voter = open_voter(&place).await?;
+        let voters = open_voters(&place).await?;
         let units = Units::open(&place).await?;
         let incarnation = place.env.random_u64();
         let registered = join(&place, incarnation, units.slots()).await?;
@@ -79,7 +81,7 @@ impl RoleSet {
             keep_alive(&place.env, place.connector.clone(), source)
         };
         let mut tasks = vec![beating];
-        tasks.extend(voter.as_ref().map(Voter::supervise));
+        tasks.extend(voters.iter().flat_map(|voters| voters.supervise()));
         tasks.extend(units.supervise(&place.env));
         if place.config.runs(RoleName::Materializer) {
             let cluster_id = registered.cluster_id.clone();
@@ -88,7 +90,7 @@ impl RoleSet {
         Ok(RoleSet {
             env: place.env,
             shared: place.shared,
-            voter,
+            voters,
             units,
             materializers,
             owner,
@@ -111,12 +113,12 @@ impl RoleSet {
 
     /// Waits until a role has ended in a way that no restart can cure, and says why.
     pub async fn failed(&self) -> Refusal {
-        let Some(voter) = &self.voter else {
+        let Some(voters) = &self.voters else {
             return self.materializers.failed().await;
         };
         tokio::select! {
             biased;
-            refusal = voter.failed() => refusal,
+            refusal = voters.failed() => refusal,
             refusal = self.materializers.failed() => refusal,
         }
     }
@@ -128,20 +130,21 @@ impl RoleSet {
         }
         self.materializers.stop().await;
         self.units.stop().await;
-        if let Some(voter) = &self.voter {
-            voter.stop().await;
+        if let Some(voters) = &self.voters {
+            voters.stop().await;
         }
         let mut shared = self.shared.write();
+        shared.peers.clear();
         (shared.sequencer, shared.materializer) = (None, None);
         shared.units.clear();
     }
 }
 
-async fn open_voter(place: &Place) -> anyhow::Result<Option<Arc<Voter>>> {
+async fn open_voters(place: &Place) -> anyhow::Result<Option<Arc<Voters>>> {
     if !place.config.runs(RoleName::Sequencer) {
         return Ok(None);
     }
-    Voter::open(place).await.map(Some)
+    Voters::open(place).await.map(Some)
 }
 
 /// Waits until a role has said why it stops for good.

@@ -1,5 +1,7 @@
 //! A sequencer on a simulated node, and stand-ins for the processes that speak to it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+pub mod mesh;
+
 use bytes::Bytes;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
@@ -37,9 +39,17 @@ pub async fn try_start_with(
     env: &Env,
     config: SequencerConfig,
 ) -> Result<Arc<SequencerRole>, Refusal> {
-    let (inner, dir) = (env.clone(), Path::new(DIR));
+    try_start_in(env, DIR, config).await
+}
+
+pub async fn try_start_in(
+    env: &Env,
+    dir: &str,
+    config: SequencerConfig,
+) -> Result<Arc<SequencerRole>, Refusal> {
+    let (inner, dir) = (env.clone(), dir.to_owned());
     env.spawn("start", async move {
-        SequencerRole::start(&inner, dir, config, Arc::new(Solitude)).await
+        SequencerRole::start(&inner, Path::new(&dir), config, Arc::new(Solitude)).await
     })
     .await
     .expect("it does not panic")

@@ -1,51 +1,135 @@
-//! The sequencer's voter of a process: opened, watched, and opened again when its disk failed.
+//! The sequencer's voters of a process: opened, watched, and opened again when their disk failed.
+mod local;
+
 use super::{Place, RETRY_EVERY};
 use crate::directory::is_empty;
 use anyhow::Context;
 use dfs_env::{Env, Task};
+use dfs_rpc::roles::PeerConnector;
 use dfs_rpc::serve::SharedRoles;
 use dfs_sequencer::{SequencerConfig, SequencerRole};
 use dfs_wire::{Code, Refusal};
+use local::Local;
 use parking_lot::Mutex;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The one voter that may run here now.
-pub(super) struct Voter {
+/// The voters of this process: one in a cluster, one to five where the process is the cluster.
+pub(super) struct Voters {
+    env: Env,
+    all: Vec<Arc<Voter>>,
+}
+
+/// One voter, in one incarnation after another.
+struct Voter {
     env: Env,
     dir: PathBuf,
     config: SequencerConfig,
+    peers: Arc<dyn PeerConnector>,
     shared: SharedRoles,
+    /// Where it answers together with others.
+    local: Option<Arc<Local>>,
     running: Mutex<Arc<SequencerRole>>,
     failed: watch::Sender<Option<Refusal>>,
 }
 
+impl Voters {
+    /// Opens them. What cannot be opened at the start of the process is an error of the start.
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Arc<Voters>> {
+        let (list, own) = place.config.voters(&place.address)?;
+        if own.len() == list.len() {
+            check_journals(place, own.len()).context("the sequencer does not start")?;
+        }
+        let local = (own.len() > 1).then(Arc::<Local>::default);
+        if let Some(local) = &local {
+            place.shared.write().sequencer = Some(local.clone());
+        }
+        let mut all = Vec::new();
+        for (slot, voter) in (1..).zip(own) {
+            let config = config(place, voter, &list);
+            all.push(Voter::open(place, slot, config, local.clone()).await?);
+        }
+        let env = place.env.clone();
+        Ok(Arc::new(Voters { env, all }))
+    }
+
+    pub(super) fn supervise(&self) -> Vec<Task<()>> {
+        let keep = |voter: &Arc<Voter>| {
+            let voter = voter.clone();
+            self.env.spawn(
+                "sequencer-supervisor",
+                async move { voter.keep_open().await },
+            )
+        };
+        self.all.iter().map(keep).collect()
+    }
+
+    pub(super) async fn failed(&self) -> Refusal {
+        let failures = self
+            .all
+            .iter()
+            .map(|voter| Box::pin(super::told(&voter.failed)));
+        futures::future::select_all(failures).await.0
+    }
+
+    /// Leadership is handed over, unless to one that stops as well.
+    pub(super) async fn stop(&self) {
+        let running = self.all.iter().map(|voter| voter.running.lock().clone());
+        let running: Vec<_> = running.collect();
+        if let [alone] = &running[..] {
+            alone.hand_over().await;
+        }
+        futures::future::join_all(running.iter().map(|role| role.stop())).await;
+    }
+}
+
+fn config(place: &Place, voter: u64, list: &BTreeMap<u64, String>) -> SequencerConfig {
+    let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
+    let mut config = SequencerConfig::single(place.address.clone(), replicas, quorum);
+    config.voter = voter;
+    config.voters.clone_from(list);
+    config
+}
+
 impl Voter {
-    /// Opens it. What it cannot open at the start of the process is an error of the start.
-    pub(super) async fn open(place: &Place) -> anyhow::Result<Arc<Voter>> {
-        let (replicas, quorum) = (place.config.log_replicas(), place.config.log_write_quorum());
-        let config = SequencerConfig::single(place.address.clone(), replicas, quorum);
-        let dir = place.directory.sequencer();
-        check_journal(place, &dir).context("the sequencer does not start")?;
-        let role = SequencerRole::start(&place.env, &dir, config.clone())
+    async fn open(
+        place: &Place,
+        slot: u32,
+        config: SequencerConfig,
+        local: Option<Arc<Local>>,
+    ) -> anyhow::Result<Arc<Voter>> {
+        let dir = place.directory.sequencer(slot);
+        let role = SequencerRole::start(&place.env, &dir, config.clone(), place.peers.clone())
             .await
             .context("the sequencer does not start")?;
-        place.shared.write().sequencer = Some(role.clone());
-        Ok(Arc::new(Voter {
+        let voter = Arc::new(Voter {
             env: place.env.clone(),
             dir,
             config,
+            peers: place.peers.clone(),
             shared: place.shared.clone(),
-            running: Mutex::new(role),
+            local,
+            running: Mutex::new(role.clone()),
             failed: watch::Sender::new(None),
-        }))
+        });
+        voter.show(Some(role));
+        Ok(voter)
     }
 
-    pub(super) fn supervise(self: &Arc<Self>) -> Task<()> {
-        let own = self.clone();
-        self.env
-            .spawn("sequencer-supervisor", async move { own.keep_open().await })
+    /// Others find it from now on, or do not any more.
+    fn show(&self, role: Option<Arc<SequencerRole>>) {
+        let mut shared = self.shared.write();
+        let voter = self.config.voter;
+        match &role {
+            Some(role) => drop(shared.peers.insert(voter, role.clone())),
+            None => drop(shared.peers.remove(&voter)),
+        }
+        match &self.local {
+            Some(local) => local.show(voter, role),
+            None => shared.sequencer = role.map(|role| role as _),
+        }
     }
 
     /// A failed disk ends the role (LOG-U3); a damaged journal ends it for good.
@@ -54,7 +138,7 @@ impl Voter {
             let role = self.running.lock().clone();
             let why = role.stopped().await;
             tracing::warn!(why, "the sequencer ended; opening it again");
-            self.shared.write().sequencer = None;
+            self.show(None);
             role.stop().await;
             drop(role);
             if !self.open_again().await {
@@ -67,11 +151,11 @@ impl Voter {
     async fn open_again(&self) -> bool {
         loop {
             self.env.sleep(RETRY_EVERY).await;
-            let config = self.config.clone();
-            match SequencerRole::start(&self.env, &self.dir, config).await {
+            let (config, peers) = (self.config.clone(), self.peers.clone());
+            match SequencerRole::start(&self.env, &self.dir, config, peers).await {
                 Ok(role) => {
                     *self.running.lock() = role.clone();
-                    self.shared.write().sequencer = Some(role);
+                    self.show(Some(role));
                     return true;
                 }
                 Err(refusal) if refusal.code() == Code::Corrupt => {
@@ -83,23 +167,20 @@ impl Voter {
             }
         }
     }
-
-    pub(super) async fn failed(&self) -> Refusal {
-        super::told(&self.failed).await
-    }
-
-    pub(super) async fn stop(&self) {
-        let role = self.running.lock().clone();
-        role.stop().await;
-    }
 }
 
-/// The only voter's journal is the order of the whole log: made anew, it would be the begin of another cluster.
-fn check_journal(place: &Place, dir: &Path) -> anyhow::Result<()> {
+/// Where all voters are here, their journals are the order of the whole log: made anew, they would be the
+/// begin of another cluster.
+fn check_journals(place: &Place, voters: usize) -> anyhow::Result<()> {
     let identity = &place.directory.identity;
-    let is_only = place.config.sequencers.len() <= 1;
-    if place.env.is_simulated() || !is_only || identity.cluster_id.is_empty() || !is_empty(dir)? {
+    if place.env.is_simulated() || identity.cluster_id.is_empty() {
         return Ok(());
+    }
+    let dirs: Vec<PathBuf> = (1..).take(voters).map(|slot| place.directory.sequencer(slot)).collect();
+    for dir in &dirs {
+        if !is_empty(dir)? {
+            return Ok(());
+        }
     }
     let cluster = &identity.cluster_id;
     let units = (1..=place.config.units).map(|slot| place.directory.unit(slot));
@@ -112,7 +193,7 @@ fn check_journal(place: &Place, dir: &Path) -> anyhow::Result<()> {
     } else {
         held.join(", ")
     };
-    let what = format!("the sequencer's journal in {}", dir.display());
+    let what = format!("the sequencer's journal in {}", dirs[0].display());
     let why = format!(
         "it is gone, and with it the order of the log of cluster {cluster}; the bytes are still in {held}; nothing was changed"
     );

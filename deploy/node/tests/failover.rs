@@ -1,0 +1,152 @@
+//! Three sequencers in three processes' worth of nodes, over TCP: the leader is killed, writes go on.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use bytes::Bytes;
+use dfs_env::Env;
+use dfs_log::{Appender, ClusterLog, Draft, Event, Follow, SharedLog};
+use dfs_node::config::{NodeConfig, RoleName};
+use dfs_node::process::Node;
+use dfs_rpc::roles::Connector;
+use dfs_wire::Tag;
+use dfs_wire::v1::SequencerStatusAnswer;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+fn config(dir: &Path, listen: &str, role: RoleName, sequencers: &[String]) -> NodeConfig {
+    let text =
+        format!("dir = {dir:?}\nlisten = {listen:?}\nunits = 3\nsequencers = {sequencers:?}");
+    let mut config: NodeConfig = toml::from_str(&text).unwrap();
+    config.roles = vec![role];
+    config
+}
+
+/// Addresses that nobody uses now.
+fn free_addresses(count: usize) -> Vec<String> {
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let addresses = held.iter().map(|one| one.local_addr().unwrap().to_string());
+    addresses.collect()
+}
+
+async fn status(node: &Node) -> SequencerStatusAnswer {
+    let sequencer = node.connector().sequencer().await.unwrap();
+    sequencer.status().await.unwrap()
+}
+
+/// One record after the other, each until it is committed; the numbers that were.
+async fn append(appender: &Appender, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    let mut lsns = Vec::new();
+    for number in numbers {
+        let draft = Draft {
+            tags: vec![Tag(1)],
+            record: Bytes::from(number.to_le_bytes().to_vec()),
+            ..Draft::default()
+        };
+        let ticket = appender.append(draft).await.unwrap();
+        lsns.push(ticket.committed().await.unwrap().lsn);
+    }
+    lsns
+}
+
+/// All records, by LSN.
+async fn read(log: &dyn SharedLog, last: u64) -> BTreeMap<u64, Bytes> {
+    let mut follower = log.follow(1, Follow::default()).await.unwrap();
+    let mut records = BTreeMap::new();
+    loop {
+        for event in follower.next().await.unwrap().events {
+            match event {
+                Event::Frame(at) => {
+                    let found = at.frame.records().unwrap();
+                    records.extend((at.first_lsn..).zip(found));
+                }
+                Event::Through { lsn, .. } if lsn >= last => return records,
+                Event::Through { .. } => {}
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_go_on_when_the_leading_process_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let addresses = free_addresses(3);
+    let env = Env::real();
+    let mut nodes = BTreeMap::new();
+    let start = async |voter: u64| {
+        let (env, address) = (env.group("process"), &addresses[voter as usize - 1]);
+        let dir = dir.path().join(format!("s{voter}"));
+        let config = config(&dir, address, RoleName::Sequencer, &addresses);
+        let node = Node::start(&env, config);
+        (env.clone(), node.await.unwrap())
+    };
+    // A node is registered only when there is a leader.
+    let (one, two, three) = futures::join!(start(1), start(2), start(3));
+    nodes.extend([(1, one), (2, two), (3, three)]);
+    let config = config(
+        &dir.path().join("u"),
+        "127.0.0.1:0",
+        RoleName::Unit,
+        &addresses,
+    );
+    let unit = Node::start(&env.group("process"), config).await.unwrap();
+    let log = ClusterLog::open(env.group("log"), unit.connector(), unit.roles().owner);
+    let appender = log.appender(unit.roles().owner).await.unwrap();
+    let mut lsns = Vec::new();
+    for round in 0..3 {
+        lsns.extend(append(&appender, round * 100..round * 100 + 50).await);
+        let leader = status(&unit).await.node_id;
+        let (killed, node) = nodes.remove(&leader).unwrap();
+        let (killing, appending) = (
+            async {
+                env.sleep(Duration::from_millis(20)).await;
+                killed.stop().await;
+            },
+            append(&appender, round * 100 + 50..round * 100 + 100),
+        );
+        let ((), more) = futures::join!(killing, appending);
+        lsns.extend(more);
+        drop(node);
+        let now = status(&unit).await;
+        assert_ne!((now.role.as_str(), now.node_id), ("leader", leader));
+        nodes.insert(leader, start(leader).await);
+    }
+    assert!(lsns.is_sorted());
+    let records = read(&*log, *lsns.last().unwrap()).await;
+    let written = lsns.iter().zip(0_u64..300);
+    for (lsn, number) in written {
+        assert_eq!(records[lsn][..], number.to_le_bytes(), "LSN {lsn}");
+    }
+    assert_eq!(records.len(), 300, "nothing is there twice");
+    for (_, node) in nodes.into_values() {
+        node.stop().await;
+    }
+    unit.stop().await;
+}
+
+/// As `dfsctl dev up --sequencers 3`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_sequencers_in_one_process_are_one_cluster_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Env::real();
+    for round in 0..3 {
+        let text = format!(
+            "dir = {:?}\nlisten = \"127.0.0.1:0\"\nvoters = 3\nroles = ['sequencer', 'unit']",
+            dir.path()
+        );
+        let config: NodeConfig = toml::from_str(&text).unwrap();
+        let node = Node::start(&env, config).await.unwrap();
+        let log = ClusterLog::open(env.group("log"), node.connector(), node.roles().owner);
+        let appender = log.appender(node.roles().owner).await.unwrap();
+        append(&appender, round * 10..round * 10 + 10).await;
+        let end = log.end(true).await.unwrap();
+        assert_eq!(end.next_lsn, round * 10 + 11);
+        assert_eq!(status(&node).await.role, "leader");
+        for slot in 1..=3 {
+            assert!(dir.path().join(format!("sequencer-{slot}")).is_dir());
+        }
+        node.stop().await;
+    }
+}
