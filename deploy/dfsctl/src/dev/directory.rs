@@ -8,17 +8,24 @@ use std::path::{Path, PathBuf};
 const LOCK: &str = "LOCK";
 const STATE: &str = "dev.json";
 
-/// What `dev.json` keeps, also after a stop: the next start has to agree with `units`.
+/// What `dev.json` keeps, also after a stop: the next start has to agree with the numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) pid: u32,
     /// host:port of every role of the process.
     pub(crate) address: String,
     pub(crate) units: u32,
+    /// Sequencer voters.
+    #[serde(default = "one")]
+    pub(crate) sequencers: u32,
     /// Hexadecimal.
     pub(crate) cluster_id: String,
     /// False until the system has answered; then it is true even if it is killed.
     pub(crate) ready: bool,
+}
+
+fn one() -> u32 {
+    1
 }
 
 pub(crate) struct DevDirectory {

@@ -35,6 +35,7 @@ on three units, two of which must have it on disk, and each file three times.
 
 Examples:
   dfsctl dev up
+  dfsctl dev up --units 3 --sequencers 3
   dfsctl dev up --units 6 --dir /data/dfs --port 9020
   dfsctl dev up --foreground        stays, and stops on Ctrl-C or SIGTERM"
 )]
@@ -58,6 +59,10 @@ pub(crate) struct Place {
     /// Log units, each with a directory and a writer of its own; default 1, or as it was made
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     units: Option<u32>,
+    /// Sequencers, which elect one of them, each with a directory of its own: 1, 3 or 5; default 1, or
+    /// as it was made
+    #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]
+    sequencers: Option<String>,
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "P", default_value_t = 9010)]
     port: u16,
@@ -65,7 +70,7 @@ pub(crate) struct Place {
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     let directory = DevDirectory::new(args.place.dir.clone())?;
-    let units = args.place.units(&directory)?;
+    let numbers = args.place.numbers(&directory)?;
     if directory.is_served()? {
         let running = use_running(call, &directory).await?;
         tell(call, &directory, &running, "runs already")?;
@@ -73,14 +78,16 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     }
     if call.globals.dry_run {
         call.note(&format!(
-            "would start {units} units in {}",
+            "would start {} units and {} sequencers in {}",
+            numbers.units,
+            numbers.sequencers,
             directory.path().display()
         ));
         return Ok(End::Done);
     }
     let before = known_profile();
     if !args.foreground {
-        let running = in_background(call, &directory, &args.place, units).await?;
+        let running = in_background(call, &directory, &args.place, numbers).await?;
         tell(call, &directory, &running, "is ready")?;
         tell_replaced(call, before, &running).await;
         return Ok(End::Done);
@@ -98,10 +105,10 @@ async fn in_background(
     call: &Call,
     directory: &DevDirectory,
     place: &Place,
-    units: u32,
+    numbers: Numbers,
 ) -> Outcome<Running> {
     let before = Before::look(directory)?;
-    let child = detach(directory, place, units).inspect_err(|_| before.restore(directory))?;
+    let child = detach(directory, place, numbers).inspect_err(|_| before.restore(directory))?;
     let started = ready(call, directory, Some(child)).await;
     // What is only slow goes on; what ended without a word has its log read.
     started.inspect_err(|failure| {
@@ -118,22 +125,41 @@ pub(super) async fn use_running(call: &Call, directory: &DevDirectory) -> Outcom
     Ok(running)
 }
 
+/// What a system is made of.
+#[derive(Clone, Copy)]
+struct Numbers {
+    units: u32,
+    sequencers: u32,
+}
+
 impl Place {
     /// As many as it was made with, if it was.
-    fn units(&self, directory: &DevDirectory) -> Outcome<u32> {
-        let made = directory.state()?.map(|state| state.units);
-        match (self.units, made) {
-            (Some(asked), Some(made)) if asked != made => {
-                let what = format!(
-                    "cannot run {} with --units {asked}",
-                    directory.path().display()
-                );
-                let why = format!("it was made with {made}");
-                let advice = "Leave --units out, choose another --dir, or dfsctl dev reset";
-                Err(Failure::new(Exit::State, what, why, advice))
-            }
-            (asked, made) => Ok(asked.or(made).unwrap_or(1)),
+    fn numbers(&self, directory: &DevDirectory) -> Outcome<Numbers> {
+        let made = directory.state()?;
+        let asked = self.sequencers.as_ref().and_then(|n| n.parse().ok());
+        let of = |state: fn(&Running) -> u32| made.as_ref().map(state);
+        Ok(Numbers {
+            units: as_made(directory, "units", self.units, of(|state| state.units))?,
+            sequencers: as_made(directory, "sequencers", asked, of(|state| state.sequencers))?,
+        })
+    }
+}
+
+fn as_made(
+    directory: &DevDirectory,
+    name: &str,
+    asked: Option<u32>,
+    made: Option<u32>,
+) -> Outcome<u32> {
+    match (asked, made) {
+        (Some(asked), Some(made)) if asked != made => {
+            let path = directory.path().display();
+            let what = format!("cannot run {path} with --{name} {asked}");
+            let why = format!("it was made with {made}");
+            let advice = format!("Leave --{name} out, choose another --dir, or dfsctl dev reset");
+            Err(Failure::new(Exit::State, what, why, advice))
         }
+        (asked, made) => Ok(asked.or(made).unwrap_or(1)),
     }
 }
 
@@ -155,8 +181,9 @@ async fn start_here(
     place: &Place,
     signals: &mut Signals,
 ) -> Outcome<Result<(Node, Running), End>> {
-    let units = place.units(directory)?;
-    let config = NodeConfig::embedded(directory.path().into(), units, place.port);
+    let Numbers { units, sequencers } = place.numbers(directory)?;
+    let mut config = NodeConfig::embedded(directory.path().into(), units, place.port);
+    config.voters = sequencers;
     let node = match system::start(call, config, signals).await? {
         Ok(node) => node,
         Err(end) => return Ok(Err(end)),
@@ -165,6 +192,7 @@ async fn start_here(
         pid: std::process::id(),
         address: node.address().to_string(),
         units,
+        sequencers,
         cluster_id: hex(&node.roles().cluster_id),
         ready: false,
     };
@@ -222,7 +250,7 @@ async fn tell_replaced(call: &Call, before: Option<Profile>, running: &Running) 
 }
 
 /// The same program in the background, in a process group that Ctrl-C in this terminal does not reach.
-fn detach(directory: &DevDirectory, place: &Place, units: u32) -> Outcome<Child> {
+fn detach(directory: &DevDirectory, place: &Place, numbers: Numbers) -> Outcome<Child> {
     let failed = |e: &io::Error| Failure::local("start", directory.path(), e);
     std::fs::create_dir_all(directory.path()).map_err(|e| failed(&e))?;
     let log = File::create(directory.log_path()).map_err(|e| failed(&e))?;
@@ -233,7 +261,9 @@ fn detach(directory: &DevDirectory, place: &Place, units: u32) -> Outcome<Child>
         .arg(directory.path());
     command.args([
         "--units",
-        &units.to_string(),
+        &numbers.units.to_string(),
+        "--sequencers",
+        &numbers.sequencers.to_string(),
         "--port",
         &place.port.to_string(),
     ]);
@@ -312,6 +342,7 @@ fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> 
         pid,
         address,
         units,
+        sequencers,
         cluster_id,
         ..
     } = running;
@@ -323,11 +354,11 @@ fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> 
     };
     let text = format!(
         "system {how} at {address}  process {pid}\n  profile \"{PROFILE}\" written and selected\n  \
-        data    {path}  units {units}, {stored}\n  cluster {cluster_id}\n  stop    dfsctl dev down{}",
+        data    {path}  units {units}, {stored}  sequencers {sequencers}\n  cluster {cluster_id}\n  stop    dfsctl dev down{}",
         dir_flag(directory)
     );
     let fields = json!({
-        "pid": pid, "address": address, "units": units, "cluster_id": cluster_id,
+        "pid": pid, "address": address, "units": units, "sequencers": sequencers, "cluster_id": cluster_id,
         "dir": path.to_string(), "profile": PROFILE,
     });
     call.output

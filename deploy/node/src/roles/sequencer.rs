@@ -176,7 +176,10 @@ fn check_journals(place: &Place, voters: usize) -> anyhow::Result<()> {
     if place.env.is_simulated() || identity.cluster_id.is_empty() {
         return Ok(());
     }
-    let dirs: Vec<PathBuf> = (1..).take(voters).map(|slot| place.directory.sequencer(slot)).collect();
+    let dirs: Vec<PathBuf> = (1..)
+        .take(voters)
+        .map(|slot| place.directory.sequencer(slot))
+        .collect();
     for dir in &dirs {
         if !is_empty(dir)? {
             return Ok(());
