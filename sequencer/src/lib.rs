@@ -4,10 +4,10 @@
 //! - [`order`]: pure; what Raft holds, and `apply`, the only thing that changes it. One command, one file.
 //! - [`membership`]: pure; what the leader knows of units and processes: candidates, liveness, placement.
 //! - `board`: order and membership under one lock, and everyone who is told of them.
-//! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime.
+//! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime, its ways to other voters.
 //! - `leader`: the cut loop and the watch over the silent.
 //! - [`SequencerRole`] (`role`): the door; one operation, one file.
-//! - [`SequencerConfig`] (`config`).
+//! - [`SequencerConfig`] (`config`); [`Solitude`]: the group of one.
 //!
 //! # Invariants
 //! - Q1 State changes only in `Order::apply`, which is pure: equal entries give equal state (LOG-I5).
@@ -16,6 +16,8 @@
 //! - Q4 LSNs are dense from 1, log time rises strictly, held cuts are a contiguous run.
 //! - Q5 A Hello replaces what was known of the unit; a replaced conversation is not listened to (LOG-D1).
 //! - Q6 A journal that cannot be read whole is never started from.
+//! - Q7 A voter whose directory is not the one that was seated neither votes nor is counted (LOG.md §6).
+//! - Q8 Only a voter that most others answer leads; who leads no more sends its listeners away (LOG-I10).
 
 mod board;
 mod config;

@@ -1,6 +1,7 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
     Command, Found, Kind, OpenLane, ProposedCut, ProposedEnd, Register, RegisterUnit, SealLane,
+    SeatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -243,6 +244,31 @@ fn encodings_are_the_ones_of_version_1() {
         include_str!("golden/v1/order.txt"),
         "now:\n{written}"
     );
+}
+
+/// LOG.md §6: what came with several voters.
+#[test]
+fn seats_are_encoded_as_in_version_1_and_the_first_counts() {
+    let seat = |nonce: u8| {
+        let nonce = vec![nonce; 16];
+        Command::from(Kind::SeatVoter(SeatVoter { voter: 2, nonce }))
+    };
+    let mut order = Order::default();
+    assert_eq!(order.apply(1, &seat(7)).outcome, Outcome::Stands);
+    assert_eq!(order.apply(2, &seat(7)).outcome, Outcome::Stands);
+    assert!(matches!(
+        order.apply(3, &seat(8)).outcome,
+        Outcome::Refused(_)
+    ));
+    assert_eq!(order.seats[&2], vec![7; 16]);
+    let command = hex(&prost::Message::encode_to_vec(&seat(7)));
+    let written = format!("seat-voter {command}\norder {}\n", hex(&order.encode()));
+    assert_eq!(
+        written,
+        include_str!("golden/v1/seats.txt"),
+        "now:\n{written}"
+    );
+    assert_eq!(Order::decode(&order.encode()).as_ref(), Ok(&order));
 }
 
 fn hex(bytes: &[u8]) -> String {

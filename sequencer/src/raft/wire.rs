@@ -143,3 +143,76 @@ pub(super) fn voted_of(told: v1::Voted) -> io::Result<VoteResponse<Types>> {
     let last = told.last.map(log_id_of);
     Ok(VoteResponse::new(vote_of(told.vote)?, last, told.granted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openraft::EntryPayload;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn place(index: u64) -> LogId {
+        log_id_of(v1::RaftPlace {
+            term: 3,
+            voter: 1,
+            index,
+        })
+    }
+
+    fn vote() -> Vote {
+        let told = v1::RaftVote {
+            term: 3,
+            voter: 1,
+            committed: true,
+        };
+        vote_of(Some(told)).expect("it is there")
+    }
+
+    /// Voters of two versions understand each other; an entry is what the journal holds.
+    #[test]
+    fn entries_travel_as_in_version_1() {
+        let entry = Entry {
+            log_id: place(9),
+            payload: EntryPayload::Blank,
+        };
+        let request = AppendEntriesRequest {
+            vote: vote(),
+            prev_log_id: Some(place(8)),
+            entries: vec![entry],
+            leader_commit: Some(place(7)),
+        };
+        let told = told_entries(None, &request).expect("it has an encoding");
+        assert_eq!(
+            hex(&told.encode_to_vec()),
+            "12060803100118011a06080310011808220a0a060803100118091001\
+             2a06080310011807"
+        );
+        let back = entries_of(told).expect("it was one");
+        assert_eq!(
+            (back.vote, back.prev_log_id, back.leader_commit),
+            (request.vote, request.prev_log_id, request.leader_commit)
+        );
+        assert_eq!(back.entries, request.entries);
+    }
+
+    #[test]
+    fn answers_come_back_as_they_were() {
+        let conflict = StreamAppendError::Conflict(place(4));
+        let higher = StreamAppendError::HigherVote(vote());
+        for result in [Ok(None), Ok(Some(place(4))), Err(conflict), Err(higher)] {
+            let told = told_outcome(result.clone(), Bytes::new());
+            assert_eq!(outcome_of(told).expect("it was one"), result);
+        }
+        assert!(outcome_of(v1::Replicated::default()).is_err());
+        let mut request = VoteRequest::new(vote(), Some(place(2)));
+        request.leadership_transfer = true;
+        let told = told_vote_request(None, &request, true);
+        assert!(told.pre_vote);
+        assert_eq!(vote_request_of(&told).expect("it was one"), request);
+        let response = VoteResponse::new(vote(), Some(place(2)), true);
+        let told = told_voted(&response, Bytes::new());
+        assert_eq!(voted_of(told).expect("it was one"), response);
+    }
+}
