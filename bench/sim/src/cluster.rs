@@ -1,4 +1,4 @@
-//! The processes: one with the sequencer, three with a unit each, two with materializers.
+//! The processes: one or three with a sequencer each, three with a unit each, two with materializers.
 use crate::alarms;
 use crate::network::{Host, Network, SimConnector};
 use dfs_env::Env;
@@ -10,7 +10,7 @@ use dfs_rpc::serve::SharedRoles;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) const SEQUENCER: &str = "s1";
+pub(crate) const SEQUENCERS: [&str; 3] = ["s1", "s2", "s3"];
 pub(crate) const UNITS: [&str; 3] = ["u1", "u2", "u3"];
 pub(crate) const MATERIALIZERS: [&str; 2] = ["m1", "m2"];
 /// The data directory of each process, on disks of its own.
@@ -22,15 +22,17 @@ const CLOCK_OFF_US_MAX: u64 = 50_000;
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) network: Network,
+    /// One or three of [`SEQUENCERS`].
+    pub(crate) sequencers: &'static [&'static str],
 }
 
 pub(crate) fn address(name: &str) -> String {
     format!("{name}:9010")
 }
 
-fn config(name: &str) -> NodeConfig {
+fn config(name: &str, sequencers: Vec<String>) -> NodeConfig {
     let (role, rank) = match name {
-        SEQUENCER => (RoleName::Sequencer, 0),
+        name if SEQUENCERS.contains(&name) => (RoleName::Sequencer, 0),
         name if UNITS.contains(&name) => (RoleName::Unit, 0),
         name => (RoleName::Materializer, u32::from(name != MATERIALIZERS[0])),
     };
@@ -39,7 +41,7 @@ fn config(name: &str) -> NodeConfig {
         listen: "127.0.0.1:9010".into(),
         advertise: None,
         roles: vec![role],
-        sequencers: vec![address(SEQUENCER)],
+        sequencers,
         voters: 1,
         units: 1,
         rack: String::new(),
@@ -55,13 +57,18 @@ fn config(name: &str) -> NodeConfig {
 }
 
 impl Cluster {
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-        [SEQUENCER].into_iter().chain(UNITS).chain(MATERIALIZERS)
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let sequencers = self.sequencers.iter().copied();
+        sequencers.chain(UNITS).chain(MATERIALIZERS)
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.sequencers.iter().map(|name| address(name)).collect()
     }
 
     pub(crate) fn start_all(&self) {
         let world = self.network.world();
-        for name in Cluster::names() {
+        for name in self.names() {
             let off = world.below(CLOCK_OFF_US_MAX) as i64;
             world.set_clock_offset_us(name, off);
             self.start(name);
@@ -78,10 +85,10 @@ impl Cluster {
             roles: roles.clone(),
         };
         self.network.answer_at(&address(name), host.clone());
-        let connector = self.network.connector(name, host, vec![address(SEQUENCER)]);
-        let own = env.clone();
+        let connector = self.network.connector(name, host, self.addresses());
+        let (own, config) = (env.clone(), config(name, self.addresses()));
         env.spawn("process", async move {
-            if let Err(error) = process(own, name, connector, roles).await {
+            if let Err(error) = process(own, name, config, connector, roles).await {
                 alarms::raise(format!("{name} ended: {error:#}"));
             }
         });
@@ -103,7 +110,7 @@ impl Cluster {
             env: env.clone(),
             roles: SharedRoles::default(),
         };
-        self.network.connector(name, host, vec![address(SEQUENCER)])
+        self.network.connector(name, host, self.addresses())
     }
 
     /// Looked up without the network.
@@ -119,6 +126,23 @@ impl Cluster {
         let roles = host.roles.read();
         let unit = roles.units.first_key_value();
         unit.map(|(id, role)| (*id, role.clone()))
+    }
+
+    /// The sequencer that leads now; the first one when none does.
+    pub(crate) async fn leader(&self) -> &'static str {
+        for name in self.sequencers {
+            let host = self.network.host(&address(name));
+            let role = host.and_then(|host| host.roles.read().sequencer.clone());
+            if let Some(role) = role
+                && role
+                    .status()
+                    .await
+                    .is_ok_and(|status| status.role == "leader")
+            {
+                return name;
+            }
+        }
+        self.sequencers[0]
     }
 
     /// Who says so now; the first one when nobody does.
@@ -141,10 +165,10 @@ impl Cluster {
 async fn process(
     env: Env,
     name: &str,
+    config: NodeConfig,
     connector: Arc<SimConnector>,
     shared: SharedRoles,
 ) -> anyhow::Result<()> {
-    let config = config(name);
     config.check()?;
     let directory = Directory::open(&env, &config).await?;
     let place = Place {

@@ -1,6 +1,6 @@
 //! What a seed does to the processes while clients work.
 use crate::alarms;
-use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCER, UNITS};
+use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS};
 use dfs_env::sim::SimWorld;
 use dfs_env::{Env, OpenMode};
 use std::time::Duration;
@@ -30,6 +30,11 @@ pub(crate) enum Fault {
     PowerLoss(&'static str),
     /// Whoever is primary then.
     CrashPrimary,
+    /// The sequencer that leads then.
+    CrashLeader,
+    PowerLossOfLeader,
+    /// The leader and the other sequencers do not hear each other, and perhaps nobody hears it.
+    CutOffLeader,
     /// All units at once.
     PowerLossOfUnits,
     /// Every machine at once; they start again in any order.
@@ -38,6 +43,14 @@ pub(crate) enum Fault {
     LongOutage(&'static str),
     /// Sectors of one unit's log rot, always of the same unit: the others still have what was there.
     Rot,
+}
+
+/// By the seed, one sequencer or three: each kind of fault meets both within thirty seeds.
+pub(crate) fn sequencers(world: &SimWorld) -> &'static [&'static str] {
+    match world.seed() % 3 {
+        1 => &SEQUENCERS,
+        _ => &SEQUENCERS[..1],
+    }
 }
 
 /// By the seed, what strikes in a row, once or twice at a time: none, one of each kind, or several in a row.
@@ -56,8 +69,8 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
         1 => vec![Fault::Crash(unit(world))],
         2 => vec![Fault::PowerLoss(unit(world))],
         3 => vec![Fault::CrashPrimary],
-        4 => vec![Fault::Crash(SEQUENCER)],
-        5 => vec![Fault::PowerLoss(SEQUENCER)],
+        4 => vec![leader(world, Fault::CrashLeader)],
+        5 => vec![leader(world, Fault::PowerLossOfLeader)],
         6 => vec![Fault::PowerLossOfUnits],
         7 => vec![Fault::PowerLossOfAll],
         10 => vec![Fault::LongOutage(unit(world)), Fault::Crash(unit(world))],
@@ -68,13 +81,21 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
     }
 }
 
+/// Of three sequencers, one may be cut off instead.
+fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
+    match sequencers(world).len() > 1 && world.below(2) == 0 {
+        true => Fault::CutOffLeader,
+        false => otherwise,
+    }
+}
+
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
     match world.below(10) {
         0 => Fault::Crash(unit),
         1 => Fault::PowerLoss(unit),
         2 => Fault::CrashPrimary,
-        3 => Fault::Crash(SEQUENCER),
-        4 => Fault::PowerLoss(SEQUENCER),
+        3 => leader(world, Fault::CrashLeader),
+        4 => leader(world, Fault::PowerLossOfLeader),
         5 => Fault::PowerLossOfUnits,
         6 => Fault::PowerLossOfAll,
         7 => Fault::LongOutage(unit),
@@ -99,9 +120,22 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
                 cluster.crash(&env, name);
                 vec![name]
             }
+            Fault::CrashLeader => {
+                let name = cluster.leader().await;
+                cluster.crash(&env, name);
+                vec![name]
+            }
+            Fault::PowerLossOfLeader => {
+                let name = cluster.leader().await;
+                lose(&cluster, &env, vec![name])
+            }
+            Fault::CutOffLeader => {
+                cut_off(&cluster, &env).await;
+                Vec::new()
+            }
             Fault::PowerLoss(name) => lose(&cluster, &env, vec![name]),
             Fault::PowerLossOfUnits => lose(&cluster, &env, UNITS.to_vec()),
-            Fault::PowerLossOfAll => lose(&cluster, &env, Cluster::names().collect()),
+            Fault::PowerLossOfAll => lose(&cluster, &env, cluster.names().collect()),
             Fault::LongOutage(unit) => {
                 cluster.crash(&env, unit);
                 outlive_a_primary(&cluster, &env).await;
@@ -173,6 +207,25 @@ async fn rot(cluster: &Cluster, env: &Env) {
             .note(env, "rot", &file.name, &at.to_le_bytes());
         return;
     }
+}
+
+/// For as long as others are down.
+async fn cut_off(cluster: &Cluster, env: &Env) {
+    let world = cluster.network.world();
+    let name = cluster.leader().await;
+    let from_all = world.below(2) == 0;
+    let others = cluster.sequencers.iter().filter(|other| **other != name);
+    let others = (!from_all).then(|| others.copied().collect());
+    cluster
+        .network
+        .note(env, "cut off", name, &[u8::from(from_all)]);
+    cluster.network.cut_off(name, others);
+    env.sleep(Duration::from_millis(
+        DOWN_MS.0 + world.below(DOWN_MS.1 - DOWN_MS.0),
+    ))
+    .await;
+    cluster.network.note(env, "heal", name, &[]);
+    cluster.network.heal(name);
 }
 
 fn lose(cluster: &Cluster, env: &Env, names: Vec<&'static str>) -> Vec<&'static str> {

@@ -33,6 +33,8 @@ const SLOW_SEED_ONE_IN: u64 = 3;
 const VERY_LATE_ONE_IN: u64 = 256;
 /// … by up to so many µs: silent for longer than a member may be.
 const VERY_LATE_US_MAX: u64 = 2_000_000;
+/// What cannot get through is tried again so often.
+const SENT_AGAIN_EVERY: Duration = Duration::from_millis(5);
 /// Where messages may arrive twice, one in so many does.
 const DOUBLED_ONE_IN: u64 = 16;
 
@@ -47,6 +49,8 @@ struct Inner {
     trace: Trace,
     start: Instant,
     hosts: Mutex<BTreeMap<String, Host>>,
+    /// Processes that are cut off: from these, or from all.
+    cut_off: Mutex<BTreeMap<String, Option<Vec<&'static str>>>>,
     frame_to_skip: AtomicBool,
     slots_forgotten: AtomicBool,
 }
@@ -66,6 +70,7 @@ impl Network {
             trace,
             start: env.now(),
             hosts: Mutex::default(),
+            cut_off: Mutex::default(),
             frame_to_skip: AtomicBool::new(false),
             slots_forgotten: AtomicBool::new(false),
         };
@@ -82,6 +87,24 @@ impl Network {
     pub(crate) fn host(&self, address: &str) -> Option<Host> {
         let host = self.inner.hosts.lock().get(address).cloned();
         host.filter(|host| !host.env.is_crashed())
+    }
+
+    /// What travels between `name` and these others, or all, waits from now on.
+    pub(crate) fn cut_off(&self, name: &str, from: Option<Vec<&'static str>>) {
+        self.inner.cut_off.lock().insert(name.into(), from);
+    }
+
+    pub(crate) fn heal(&self, name: &str) {
+        self.inner.cut_off.lock().remove(name);
+    }
+
+    fn is_cut(&self, one: &str, other: &str) -> bool {
+        let cut_off = self.inner.cut_off.lock();
+        let between = |name: &str, far: &str| {
+            let from = cut_off.get(name);
+            from.is_some_and(|from| from.as_ref().is_none_or(|from| from.contains(&far)))
+        };
+        !cut_off.is_empty() && (between(one, other) || between(other, one))
     }
 
     /// The next frame that any materializer would scan is hidden from it (`Broken::SkippedFrame`).
@@ -121,6 +144,13 @@ impl Network {
 
     pub(crate) fn note(&self, env: &Env, what: &str, who: &str, bytes: &[u8]) {
         self.trace().note(self.now_us(env), what, who, bytes);
+    }
+
+    /// Waits while the two are cut off from each other, as what is sent again and again does.
+    async fn passes(&self, env: &Env, one: &str, other: &str) {
+        while self.is_cut(one, other) {
+            env.sleep(SENT_AGAIN_EVERY).await;
+        }
     }
 
     fn delay(&self) -> Duration {
@@ -173,12 +203,15 @@ impl SimConnector {
     async fn link(&self, address: &str) -> Result<Link, Refusal> {
         let env = &self.own.env;
         env.sleep(self.network.delay()).await;
+        let far = address.split(':').next().unwrap_or_default();
+        self.network.passes(env, &self.name, far).await;
         let host = self.network.host(address);
         env.sleep(self.network.delay()).await;
         let refused = || Refusal::new(Code::Unavailable, address, "connection refused");
         Ok(Link {
             network: self.network.clone(),
             from: env.clone(),
+            ends: (self.name.clone(), far.to_owned()),
             who: format!("{}>{address}", self.name),
             to: host.ok_or_else(refused)?,
         })

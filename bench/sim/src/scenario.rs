@@ -152,6 +152,7 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
     let network = Network::new(&world, &env, Trace::new(options.traces));
     let cluster = Cluster {
         network: network.clone(),
+        sequencers: faults::sequencers(&world),
     };
     let scenario = Scenario {
         world,

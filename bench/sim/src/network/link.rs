@@ -19,6 +19,8 @@ const STREAM_MESSAGES_MAX: usize = 64;
 pub(super) struct Link {
     pub(super) network: Network,
     pub(super) from: Env,
+    /// Names of both processes.
+    pub(super) ends: (String, String),
     pub(super) who: String,
     pub(super) to: Host,
 }
@@ -49,9 +51,15 @@ impl Link {
         self.network.note(&self.from, what, &self.who, &bytes);
     }
 
+    async fn passes(&self) {
+        let (one, other) = &self.ends;
+        self.network.passes(&self.from, one, other).await;
+    }
+
     /// The way there; refused when nobody is there any more.
     pub(super) async fn there(&self, what: &'static str) -> Result<(), Refusal> {
         self.from.sleep(self.network.delay()).await;
+        self.passes().await;
         if self.to.env.is_crashed() {
             return Err(Refusal::new(Code::Unavailable, what, "connection refused"));
         }
@@ -93,6 +101,7 @@ impl Link {
             Err(refusal) => self.note(what, refusal.get()),
         }
         self.from.sleep(self.network.delay()).await;
+        self.passes().await;
         answered
     }
 
@@ -155,6 +164,7 @@ impl Link {
                 message = requests.next() => message,
             };
             let Some(message) = message else { return };
+            self.passes().await;
             self.note(what, &message);
             let twice = double
                 .filter(|_| self.network.doubles())
@@ -181,6 +191,7 @@ impl Link {
     {
         let answers = self.handled(what, handler).await;
         self.from.sleep(self.network.delay()).await;
+        self.passes().await;
         let answers = answers?;
         let (sender, receiver) = mpsc::channel(STREAM_MESSAGES_MAX);
         let link = self.clone();
@@ -228,6 +239,7 @@ impl Link {
                 }
                 None => (Sent::End, true),
             };
+            self.passes().await;
             last = last.max(self.from.now() + self.network.delay());
             if sender.send((last, sent)).await.is_err() || ends {
                 return;
