@@ -1,5 +1,9 @@
 //! Three sequencers over TCP: the leader is killed, writes go on.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a process to be killed has a runtime of its own, which no env knows"
+)]
 
 use bytes::Bytes;
 use dfs_env::Env;

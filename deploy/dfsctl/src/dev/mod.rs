@@ -28,6 +28,6 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         Args::Up(args) => up::run(call, args).await,
         Args::Down(args) => down::run(call, args).await.map(|()| End::Done),
         Args::Reset(args) => reset::run(call, args).map(|()| End::Done),
-        Args::Demo(args) => demo::run(call, args).await,
+        Args::Demo(args) => Box::pin(demo::run(call, args)).await,
     }
 }
