@@ -176,10 +176,13 @@ fn problems(status: &Status) -> Vec<String> {
         .collect()
 }
 
-/// LOG-U8: below the headroom of max(5 %, 64 MiB) only deletions and the log's own upkeep go on.
+/// LOG-U8: below the headroom only deletions and the log's own upkeep go on.
 fn low_space(id: u64, answer: &v1::UnitStatusAnswer) -> Option<String> {
-    let headroom = (answer.total_bytes / 20).max(64 << 20);
-    let low = answer.total_bytes > 0 && !answer.full && answer.available_bytes < headroom;
+    let space = dfs_env::Space {
+        total: answer.total_bytes,
+        available: answer.available_bytes,
+    };
+    let low = answer.total_bytes > 0 && !answer.full && space.beyond_headroom() == 0;
     low.then(|| {
         format!("the disk of unit {id} is nearly full: writes are refused until space is back")
     })

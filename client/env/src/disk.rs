@@ -33,10 +33,14 @@ pub struct Space {
     pub available: u64,
 }
 
+/// Bounds of [`Space::headroom`], in bytes. A segment of the log takes 64 MiB at once. Upkeep does not
+/// grow with the disk, so a large one must not turn writers away with many gigabytes free.
+const HEADROOM_BYTES: std::ops::RangeInclusive<u64> = 64 << 20..=1 << 30;
+
 impl Space {
-    /// What LOG-U8 keeps free for stamps, repair and trim: max(5 % of the disk, 64 MiB).
+    /// What LOG-U8 keeps free for stamps, repair and trim: 5 % of the disk, within 64 MiB and 1 GiB.
     pub fn headroom(&self) -> u64 {
-        (self.total / 20).max(64 << 20)
+        (self.total / 20).clamp(*HEADROOM_BYTES.start(), *HEADROOM_BYTES.end())
     }
 
     /// What may be used before the headroom is touched.

@@ -172,6 +172,21 @@ impl Story {
     }
 }
 
+/// LOG-U6: joining the points of cuts far ahead must not make a unit claim what it does not hold.
+#[test]
+fn every_cut_is_waited_for_however_many_there_are() {
+    let mut lane = Lane::new(Some(1), FIRST_CHAIN);
+    let cuts = 3000;
+    for cut in 1..=cuts {
+        lane.cut(cut - 1, cut, u128::from(cut), cut);
+        assert_eq!(lane.waits_for_cut(0), Some(1));
+    }
+    for oldest in 1..=cuts {
+        assert_eq!(lane.waits_for_cut(oldest), Some(oldest));
+    }
+    assert_eq!(lane.waits_for_cut(cuts + 1), None);
+}
+
 proptest! {
     #[test]
     fn a_lane_serves_only_what_was_cut(events in proptest::collection::vec(event(), 1..80)) {

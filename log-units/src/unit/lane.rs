@@ -91,7 +91,9 @@ struct Point {
     from_idx: u64,
     to_idx: u64,
     chain: u128,
-    cut_seq: u64,
+    /// The first and the last cut that it stands for: they differ where points were joined.
+    first_cut_seq: u64,
+    last_cut_seq: u64,
 }
 
 /// What was held once, or has to be, and is damaged or missing in the middle.
@@ -343,7 +345,8 @@ impl Lane {
             from_idx,
             to_idx,
             chain,
-            cut_seq,
+            first_cut_seq: cut_seq,
+            last_cut_seq: cut_seq,
         };
         let full = self.points.len() >= POINTS_MAX;
         match self
@@ -352,10 +355,10 @@ impl Lane {
             .filter(|last| full && last.to_idx < to_idx)
         {
             Some(last) => {
-                let (from_idx, cut_seq) = (last.from_idx, last.cut_seq);
                 *last = Point {
-                    from_idx,
-                    cut_seq,
+                    from_idx: last.from_idx,
+                    first_cut_seq: last.first_cut_seq.min(cut_seq),
+                    last_cut_seq: last.last_cut_seq.max(cut_seq),
                     ..point
                 };
             }
@@ -363,7 +366,8 @@ impl Lane {
                 // Nothing is agreed by this one, but the next is waited for as long as both.
                 if let Some(next) = self.points.get_mut(at) {
                     next.from_idx = next.from_idx.min(from_idx);
-                    next.cut_seq = next.cut_seq.min(cut_seq);
+                    next.first_cut_seq = next.first_cut_seq.min(cut_seq);
+                    next.last_cut_seq = next.last_cut_seq.max(cut_seq);
                 }
             }
             None => self.points.insert(at, point),
@@ -476,8 +480,11 @@ impl Lane {
 
     /// The oldest cut, of those from `cut_seq` on, that is not durably held and agreed here.
     pub(crate) fn waits_for_cut(&self, cut_seq: u64) -> Option<u64> {
-        let waiting = self.points.iter().map(|point| point.cut_seq);
-        waiting.into_iter().find(|seq| *seq >= cut_seq)
+        let waiting = self
+            .points
+            .iter()
+            .find(|point| point.last_cut_seq >= cut_seq);
+        waiting.map(|point| point.first_cut_seq.max(cut_seq))
     }
 
     /// What is damaged, and what was missing at the last Base and still is.

@@ -11,20 +11,16 @@ use crate::view::View;
 
 /// What a crash costs: a second of the log to fold again.
 const EVERY: Duration = Duration::from_secs(1);
-/// FOLD-P0: kept free on the store's disk: one part in twenty, at least 64 MiB.
-const HEADROOM_PART: u64 = 20;
-const HEADROOM_BYTES: u64 = 64 << 20;
 
 pub(crate) async fn run(hub: Arc<Hub>, view: Arc<dyn View>, disk: Option<Arc<dyn Disk>>) {
     loop {
         hub.env.sleep(EVERY).await;
         if let Some(disk) = &disk {
             match disk.space().await {
-                Ok(space) => {
-                    let headroom = (space.total / HEADROOM_PART).max(HEADROOM_BYTES);
-                    hub.store_full
-                        .store(space.available < headroom, Ordering::Relaxed);
-                }
+                // FOLD-P0
+                Ok(space) => hub
+                    .store_full
+                    .store(space.beyond_headroom() == 0, Ordering::Relaxed),
                 Err(error) => tracing::warn!(%error, "cannot ask the store's disk for its space"),
             }
         }
