@@ -57,6 +57,11 @@ impl Profiles {
         match fs::read_to_string(path) {
             Ok(text) => Profiles::parse(&text, path),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Profiles::default()),
+            Err(e) if e.kind() == io::ErrorKind::IsADirectory => Err(Failure::usage(
+                format!("cannot use {}", path.display()),
+                "a directory; the configuration is one file",
+                format!("Set DFSCTL_CONFIG={}", path.join("config.toml").display()),
+            )),
             Err(e) => Err(Failure::local("read", path, &e)),
         }
     }

@@ -140,3 +140,11 @@ fn nobody_at_the_address_is_unavailable() {
     assert!(refused.contains("127.0.0.1:1"), "{refused}");
     system.refused(3, ["-p", "none", "ls", "/"]);
 }
+
+#[test]
+fn a_configuration_that_is_no_file_is_usage() {
+    let system = System::new();
+    std::fs::create_dir(system.path("config.toml")).expect("made");
+    let refused = system.refused(2, ["ls", "/"]);
+    assert!(refused.contains("Set DFSCTL_CONFIG="), "{refused}");
+}
