@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "handshake",
         "refusal",
         "sequencer",
+        "admin",
         "unit",
         "record",
         "materializer",

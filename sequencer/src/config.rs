@@ -2,12 +2,13 @@
 pub use crate::membership::placement::Redundancy;
 use std::collections::BTreeMap;
 
-/// Equal on every voter, but for `voter`.
+/// Equal on every voter that founds the cluster, but for `voter`.
 #[derive(Clone, Debug)]
 pub struct SequencerConfig {
     /// Which of the voters this one is.
     pub voter: u64,
-    /// The voters' ids and addresses.
+    /// The ids and addresses of the voters that found the cluster; who belongs to the group later is
+    /// known by the group alone. Empty: this one joins a group, and founds none.
     pub voters: BTreeMap<u64, String>,
     /// R and W of stripes that are opened from now on.
     pub redundancy: Redundancy,
@@ -35,5 +36,11 @@ impl SequencerConfig {
             snapshot_every: SNAPSHOT_EVERY,
             segment_bytes: SEGMENT_BYTES,
         }
+    }
+
+    /// It has a seat (see `Seating`), and takes no part before the group adds it.
+    pub fn joining(&mut self, voter: u64) {
+        self.voter = voter;
+        self.voters.clear();
     }
 }

@@ -1,4 +1,5 @@
 //! The leader's loops: cuts, the seats of voters, and the watch over the silent.
+use crate::admin::is_joint;
 use crate::board::Board;
 use crate::membership::pulses::STALL_US;
 use crate::order::command::{Found, Kind, ProposedCut, SeatVoter};
@@ -6,7 +7,8 @@ use crate::raft::Group;
 use crate::raft::standing::Standing;
 use dfs_env::Env;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Instant, ReadPolicy, ServerState};
+use openraft::{ChangeMembers, Instant, ReadPolicy, ServerState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info};
@@ -78,7 +80,27 @@ async fn lead(env: &Env, group: &Group, board: &Board, standing: &Standing) {
         biased;
         () = cut(group, board) => {}
         () = seat(group, standing) => {}
+        () = settle(env, group) => {}
         () = lose_quorum(env, group) => info!("most voters do not answer: this one leads no more"),
+    }
+}
+
+/// A change of voters whose leader went away half way is brought to its end.
+async fn settle(env: &Env, group: &Group) {
+    loop {
+        let membership = group
+            .server_metrics()
+            .borrow_watched()
+            .membership_config
+            .clone();
+        if !is_joint(membership.membership()) {
+            return std::future::pending().await;
+        }
+        let on = ChangeMembers::AddVoterIds(BTreeSet::new());
+        if let Err(e) = group.change_membership(on, true).await {
+            debug!("a change of voters cannot be ended yet: {e}");
+        }
+        env.sleep(ASSERT_AGAIN).await;
     }
 }
 

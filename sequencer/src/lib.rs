@@ -6,8 +6,8 @@
 //! - `board`: order and membership under one lock, and everyone who is told of them.
 //! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime, its ways to other voters.
 //! - `leader`: the cut loop and the watch over the silent.
-//! - [`SequencerRole`] (`role`): the door; one operation, one file.
-//! - [`SequencerConfig`] (`config`); [`Solitude`]: the group of one.
+//! - [`SequencerRole`] (`role`): the door; one operation, one file. `admin`: who belongs to the group.
+//! - [`SequencerConfig`] (`config`); [`Seating`]: one that joins; [`Solitude`]: the group of one.
 //!
 //! # Invariants
 //! - Q1 State changes only in `Order::apply`, which is pure: equal entries give equal state (LOG-I5).
@@ -18,7 +18,9 @@
 //! - Q6 A journal that cannot be read whole is never started from.
 //! - Q7 A voter whose directory is not the one that was seated neither votes nor is counted (LOG.md §6).
 //! - Q8 Only a voter that most others answer leads; who leads no more sends its listeners away (LOG-I10).
+//! - Q9 An id of the group is given once, with one directory; one that was removed never comes back.
 
+mod admin;
 mod board;
 mod config;
 mod leader;
@@ -26,8 +28,10 @@ pub(crate) mod membership;
 pub mod order;
 mod raft;
 mod role;
+mod seating;
 mod solitude;
 
 pub use config::{Redundancy, SequencerConfig};
 pub use role::SequencerRole;
+pub use seating::Seating;
 pub use solitude::Solitude;

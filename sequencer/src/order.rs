@@ -45,7 +45,8 @@ pub struct Order {
     pub cuts: VecDeque<v1::Cut>,
     /// Raft index of the last command applied.
     pub applied_index: u64,
-    /// Voter to the nonce of its directory; empty while there is one voter.
+    /// Voter to the nonce of its directory, without one once it was removed; empty while there is one
+    /// voter.
     pub seats: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -143,6 +144,7 @@ impl Order {
             Some(Kind::SealLane(seal)) => self.seal_lane(index, seal.lane),
             Some(Kind::CloseStripe(close)) => self.close_stripe(index, close.stripe),
             Some(Kind::SeatVoter(seat)) => self.seat_voter(seat),
+            Some(Kind::UnseatVoter(unseat)) => self.unseat_voter(unseat),
         }
     }
 

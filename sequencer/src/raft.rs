@@ -1,4 +1,5 @@
 //! The Raft group under the order: openraft, its journal, its snapshots, its view of time and tasks.
+pub(crate) mod identity;
 pub(crate) mod journal;
 pub(crate) mod machine;
 mod peers;
@@ -21,7 +22,7 @@ use crate::raft::standing::Standing;
 use dfs_env::{Disk, Env};
 use dfs_rpc::roles::PeerConnector;
 use openraft::{BasicNode, Config, SnapshotPolicy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -37,12 +38,11 @@ pub(crate) type Group = openraft::Raft<Types, Machine>;
 pub(crate) type Entry = openraft::alias::EntryOf<Types>;
 pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
 pub(crate) type Vote = openraft::alias::VoteOf<Types>;
+pub(crate) type Membership = openraft::Membership<u64, openraft::BasicNode>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 
 /// LOG.md §6: elections take 150 to 300 ms.
 const HEARTBEAT_MS: u64 = 50;
-/// A single voter has nobody to tell and is elected by hand: it only must not wake an idle machine.
-const HEARTBEAT_ALONE_MS: u64 = 1_000;
 /// Of the entries between two snapshots, this part is kept below the newest one, for a follower that is
 /// a little behind.
 const KEPT_PART: u64 = 10;
@@ -72,7 +72,13 @@ pub(crate) async fn start(
     let standing = Standing::open(env, &*disk, board.clone(), told).await?;
     let journal = Journal::open(env, disk.clone(), told.segment_bytes).await?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
-    if told.voters.len() == 1 && machine.last_index() > journal.last_index() {
+    let voters = match journal.membership() {
+        Some(membership) => membership.voter_ids().collect(),
+        None => machine.voters(),
+    };
+    let alone =
+        voters.is_empty() && told.voters.len() == 1 || voters == BTreeSet::from([told.voter]);
+    if alone && machine.last_index() > journal.last_index() {
         // Nobody else has what the journal lost.
         return Err(journal::invalid(
             "the journal ends before the snapshot: a part of it is gone",
@@ -83,7 +89,8 @@ pub(crate) async fn start(
         .await
         .map_err(|e| io::Error::other(e.to_string()))?;
     let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
-    if !group.is_initialized().await.map_err(|e| fatal(&e))? {
+    let begun = group.is_initialized().await.map_err(|e| fatal(&e))?;
+    if !begun && !told.voters.is_empty() {
         let nodes: BTreeMap<u64, BasicNode> = told
             .voters
             .iter()
@@ -91,7 +98,7 @@ pub(crate) async fn start(
             .collect();
         // Equal lists on every voter make this idempotent.
         group.initialize(nodes).await.map_err(|e| fatal(&e))?;
-    } else if told.voters.len() == 1 {
+    } else if begun && alone {
         // Nobody else could be leader: no need to wait for an election time-out.
         group.trigger().elect(false).await.map_err(|e| fatal(&e))?;
     }
@@ -104,17 +111,12 @@ pub(crate) async fn start(
 
 fn config(told: &SequencerConfig) -> io::Result<Arc<Config>> {
     let snapshot_every = told.snapshot_every;
-    let heartbeat = if told.voters.len() == 1 {
-        HEARTBEAT_ALONE_MS
-    } else {
-        HEARTBEAT_MS
-    };
     let kept = (snapshot_every / KEPT_PART).max(1);
     let config = Config {
         cluster_name: "dfs".into(),
-        heartbeat_interval: heartbeat,
-        election_timeout_min: 3 * heartbeat,
-        election_timeout_max: 6 * heartbeat,
+        heartbeat_interval: HEARTBEAT_MS,
+        election_timeout_min: 3 * HEARTBEAT_MS,
+        election_timeout_max: 6 * HEARTBEAT_MS,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_every),
         max_in_snapshot_log_to_keep: kept,
         purge_batch_size: kept,

@@ -9,6 +9,8 @@ mod status;
 mod subscribe;
 mod unit;
 
+pub(crate) use register::NONCE_BYTES;
+
 use crate::board::{Board, Seen};
 use crate::config::SequencerConfig;
 use crate::order::command::Kind;
@@ -20,7 +22,9 @@ use async_trait::async_trait;
 use dfs_env::{Disk, Env};
 use dfs_rpc::roles::{Answers, PeerConnector, Requests, Sequencer};
 use dfs_wire::{Code, Refusal, v1};
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +113,6 @@ impl SequencerRole {
     /// Waits until this voter has stopped by itself, and says why: its disk failed, usually. Whoever
     /// runs it calls `stop`, then starts it again (LOG-U3).
     pub async fn stopped(&self) -> String {
-        use openraft::async_runtime::WatchReceiver;
         let mut metrics = self.group.metrics();
         loop {
             if let Err(why) = &metrics.borrow_watched().running_state {
@@ -141,8 +144,13 @@ impl SequencerRole {
         self.env.stop().await;
     }
 
+    /// As `hand_over`, to this voter only; 0: to any.
+    pub(crate) async fn hand_over_to(&self, to: u64) {
+        handover::hand_over_to(&self.env, &self.group, to).await;
+    }
+
     /// Proposes a command and waits until it is applied.
-    async fn propose(&self, what: &str, kind: Kind) -> Result<Outcome, Refusal> {
+    pub(crate) async fn propose(&self, what: &str, kind: Kind) -> Result<Outcome, Refusal> {
         let written = self.group.client_write(kind.into()).await;
         let outcome = written.map_err(|e| self.unwritten(what, e))?.data;
         match outcome {
@@ -154,7 +162,7 @@ impl SequencerRole {
         }
     }
 
-    fn unwritten(
+    pub(crate) fn unwritten(
         &self,
         what: &str,
         e: RaftError<raft::Types, ClientWriteError<raft::Types>>,
@@ -166,6 +174,11 @@ impl SequencerRole {
                     .map(|node| node.addr)
                     .unwrap_or_default();
                 not_leading(what).primary(address)
+            }
+            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => {
+                // The next leader may have it all the same.
+                let why = "this sequencer led no more before it was agreed on";
+                Refusal::new(Code::TimedOut, what, why).primary(self.leader_address())
             }
             RaftError::APIError(e) => Refusal::new(Code::State, what, e.to_string()),
             RaftError::Fatal(e) => {
@@ -180,7 +193,7 @@ impl SequencerRole {
     }
 
     /// Runs `f` if this voter leads.
-    fn leading<T>(
+    pub(crate) fn leading<T>(
         &self,
         what: &str,
         f: impl FnOnce(&mut Seen) -> Result<T, Refusal>,
@@ -194,9 +207,57 @@ impl SequencerRole {
         self.board.with(|seen| seen.leads)
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(crate) fn config(&self) -> &SequencerConfig {
+        &self.config
+    }
+
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    pub(crate) fn shared_board(&self) -> Arc<Board> {
+        self.board.clone()
+    }
+
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        self.standing.clone()
+    }
+
+    /// Whether there is no other voter, and never was one that could lead instead.
+    fn is_alone(&self) -> bool {
+        let metrics = self.group.server_metrics();
+        let membership = metrics.borrow_watched().membership_config.clone();
+        membership.voter_ids().eq([self.config.voter])
+    }
+
+    /// Who leads, as far as this voter knows.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        self.group.server_metrics().borrow_watched().current_leader
+    }
+
+    /// Of the last entry that most voters have.
+    pub(crate) fn committed_index(&self) -> u64 {
+        let metrics = self.group.metrics();
+        let metrics = metrics.borrow_watched();
+        let known = metrics.cluster_committed.max(metrics.local_committed);
+        known.map_or(0, |id| id.index)
+    }
+
+    /// The addresses of all voters.
+    fn voter_addresses(&self) -> Vec<String> {
+        let metrics = self.group.server_metrics();
+        let membership = metrics.borrow_watched().membership_config.clone();
+        let node = |voter| membership.get_node(&voter).map(|node| node.addr.clone());
+        let addresses: BTreeSet<String> = membership.voter_ids().filter_map(node).collect();
+        addresses.into_iter().collect()
+    }
+
     /// The address of another voter that leads; empty when there is none, or it is this one.
-    fn leader_address(&self) -> String {
-        use openraft::async_runtime::WatchReceiver;
+    pub(crate) fn leader_address(&self) -> String {
         let metrics = self.group.server_metrics();
         let metrics = metrics.borrow_watched();
         let other = metrics
@@ -207,12 +268,12 @@ impl SequencerRole {
     }
 }
 
-fn not_leading(what: &str) -> Refusal {
+pub(crate) fn not_leading(what: &str) -> Refusal {
     Refusal::new(Code::Unavailable, what, "this sequencer does not lead now")
 }
 
 /// A stream that the sequencer ends: the other side asks again and begins with a Base.
-fn ended(what: &str) -> Refusal {
+pub(crate) fn ended(what: &str) -> Refusal {
     Refusal::new(
         Code::Unavailable,
         what,
@@ -270,5 +331,13 @@ impl Sequencer for SequencerRole {
 
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
         Ok(self.describe())
+    }
+
+    async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        Box::pin(self.answer_admin(request)).await
+    }
+
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        self.stream_group()
     }
 }

@@ -1,7 +1,7 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
     Command, Found, Kind, OpenLane, ProposedCut, ProposedEnd, Register, RegisterUnit, SealLane,
-    SeatVoter,
+    SeatVoter, UnseatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -267,6 +267,25 @@ fn seats_are_encoded_as_in_version_1_and_the_first_counts() {
         written,
         include_str!("golden/v1/seats.txt"),
         "now:\n{written}"
+    );
+    assert_eq!(Order::decode(&order.encode()).as_ref(), Ok(&order));
+}
+
+/// Q9: an id that was removed stays taken, without a directory.
+#[test]
+fn a_removed_voter_is_encoded_as_in_version_1_and_its_id_is_not_given_again() {
+    let unseat = Command::from(Kind::UnseatVoter(UnseatVoter { voter: 2 }));
+    let nonce = vec![7; 16];
+    let seat = Command::from(Kind::SeatVoter(SeatVoter { voter: 2, nonce }));
+    let mut order = Order::default();
+    order.apply(1, &seat);
+    assert_eq!(order.apply(2, &unseat).outcome, Outcome::Stands);
+    assert!(matches!(order.apply(3, &seat).outcome, Outcome::Refused(_)));
+    assert!(order.seats[&2].is_empty());
+    let command = hex(&prost::Message::encode_to_vec(&unseat));
+    assert_eq!(
+        (command.as_str(), hex(&order.encode()).as_str()),
+        ("8202020802", "10013801580362020802")
     );
     assert_eq!(Order::decode(&order.encode()).as_ref(), Ok(&order));
 }

@@ -42,6 +42,7 @@ fn config(name: &str, sequencers: Vec<String>) -> NodeConfig {
         advertise: None,
         roles: vec![role],
         sequencers,
+        join: false,
         voters: 1,
         units: 1,
         rack: String::new(),

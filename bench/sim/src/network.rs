@@ -243,10 +243,6 @@ impl PeerConnector for SimConnector {
 #[async_trait]
 impl Connector for SimConnector {
     async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
-        let local = self.own.roles.read().sequencer.clone();
-        if let Some(local) = local.filter(|_| self.sequencers.len() < 2) {
-            return Ok(local);
-        }
         let env = &self.own.env;
         self.leading.find(env, self, &self.sequencers).await
     }

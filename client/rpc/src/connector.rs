@@ -107,11 +107,12 @@ impl PeerConnector for NodeConnector {
 #[async_trait]
 impl Connector for NodeConnector {
     async fn sequencer(&self) -> Result<Arc<dyn Sequencer>, Refusal> {
-        let local = self.local.read().sequencer.clone();
-        if let Some(local) = local.filter(|_| self.sequencers.len() < 2) {
-            return Ok(local);
+        let mut addresses = self.sequencers.clone();
+        // The group of this process's sequencer may have grown since it was configured.
+        if self.local.read().sequencer.is_some() {
+            addresses.push(self.own_address.lock().clone());
         }
-        self.leading.find(&self.env, self, &self.sequencers).await
+        self.leading.find(&self.env, self, &addresses).await
     }
 
     async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal> {

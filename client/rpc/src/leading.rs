@@ -1,15 +1,28 @@
-//! The sequencer that leads: found by asking all at once, remembered until it fails somebody.
+//! The sequencer that leads: found by asking all at once, watched, remembered until it fails somebody.
 use crate::roles::{Answers, Requests, Sequencer};
 use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_wire::{Code, Refusal, v1};
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
+use futures::stream::{self, FuturesUnordered};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 
+/// How often the one that leads is asked whether it is there, where another could lead instead. A host
+/// that vanished closes no connection …
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// … and this is how long it may be silent: an answer from memory takes less, an election about as long.
+const SILENT_MAX: Duration = Duration::from_millis(400);
+/// Where no other could lead, it is only asked whether one came to be.
+const ALONE_EVERY: Duration = Duration::from_secs(5);
+/// In so many watches the voters are asked for once: they change rarely.
+const VOTERS_EVERY: u64 = 50;
+/// Beyond that, this process itself stood still, and knows nothing.
+const STOOD_STILL: Duration = Duration::from_millis(500);
 /// A sequencer that says nothing for so long is passed over.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Once one has answered that it does not lead, the others have this long to say that they do: about
@@ -35,9 +48,22 @@ struct Chosen {
     sequencer: Option<Arc<dyn Sequencer>>,
     /// Counts choices: the failure of an old one says nothing about the present one.
     serial: u64,
+    /// Voters, as the last leader listed them: those that were configured may all have been replaced.
+    voters: BTreeSet<String>,
+    /// Where one fell silent: what is kept of the connection to it is worth nothing.
+    silent: Option<String>,
 }
 
-type Answered = (Arc<dyn Sequencer>, v1::SequencerStatusAnswer);
+/// One that was found to lead, for as long as somebody uses it.
+struct Choice {
+    serial: u64,
+    address: String,
+    sequencer: Arc<dyn Sequencer>,
+    /// It does not answer any more: whatever waits for it ends.
+    silent: watch::Sender<bool>,
+}
+
+type Answered = (String, Arc<dyn Sequencer>, v1::SequencerStatusAnswer);
 
 impl Leading {
     /// The sequencer that leads; when nobody says so, one that answers at all, which is not remembered:
@@ -51,10 +77,17 @@ impl Leading {
         dial: &dyn Dial,
         addresses: &[String],
     ) -> Result<Arc<dyn Sequencer>, Refusal> {
-        if let Some(known) = self.chosen.lock().sequencer.clone() {
-            return Ok(known);
-        }
         let mut asked: BTreeSet<String> = addresses.iter().cloned().collect();
+        {
+            let chosen = self.chosen.lock();
+            if let Some(known) = chosen.sequencer.clone() {
+                return Ok(known);
+            }
+            asked.extend(chosen.voters.iter().cloned());
+        }
+        if let Some(silent) = self.chosen.lock().silent.take() {
+            dial.hang_up(&silent);
+        }
         let mut asking: FuturesUnordered<_> =
             asked.iter().map(|at| ask(env, dial, at.clone())).collect();
         let mut follower = None;
@@ -68,14 +101,16 @@ impl Leading {
                 }
             };
             match next {
-                Some(Ok((sequencer, status))) if leads(&status) => {
-                    return Ok(self.choose(sequencer));
+                Some(Ok(answered)) if leads(&answered.2) => {
+                    return Ok(self.choose(env, answered));
                 }
-                Some(Ok((sequencer, status))) => {
+                Some(Ok((_, sequencer, status))) => {
                     follower = Some(sequencer);
-                    let leader = status.leader_address;
-                    if !leader.is_empty() && asked.insert(leader.clone()) {
-                        asking.push(ask(env, dial, leader));
+                    let told = status.voter_addresses.into_iter();
+                    for address in told.chain([status.leader_address]) {
+                        if !address.is_empty() && asked.insert(address.clone()) {
+                            asking.push(ask(env, dial, address));
+                        }
                     }
                 }
                 Some(Err(refusal)) => last = refusal,
@@ -84,22 +119,77 @@ impl Leading {
         }
     }
 
-    fn choose(&self, sequencer: Arc<dyn Sequencer>) -> Arc<dyn Sequencer> {
+    fn choose(&self, env: &Env, answered: Answered) -> Arc<dyn Sequencer> {
+        let (address, sequencer, status) = answered;
         let mut chosen = self.chosen.lock();
         chosen.serial += 1;
-        let watched: Arc<dyn Sequencer> = Arc::new(Watched {
-            sequencer,
-            leading: self.clone(),
+        let choice = Arc::new(Choice {
             serial: chosen.serial,
+            address,
+            sequencer,
+            silent: watch::Sender::new(false),
         });
+        let watching = keep_watch(env.clone(), self.clone(), Arc::downgrade(&choice));
+        env.spawn("sequencer watch", watching);
+        let watched: Arc<dyn Sequencer> = Arc::new(Watched {
+            choice,
+            leading: self.clone(),
+        });
+        chosen.voters = status.voter_addresses.into_iter().collect();
         chosen.sequencer = Some(watched.clone());
         watched
+    }
+
+    /// The group may have grown, or exchanged all of those that were configured.
+    async fn learn_voters(&self, env: &Env, choice: &Choice) {
+        let asked = env.timeout(STATUS_TIMEOUT, choice.sequencer.status());
+        if let Ok(Ok(status)) = asked.await
+            && leads(&status)
+        {
+            self.chosen.lock().voters = status.voter_addresses.into_iter().collect();
+        }
     }
 
     fn forget(&self, serial: u64) {
         let mut chosen = self.chosen.lock();
         if chosen.serial == serial {
             chosen.sequencer = None;
+        }
+    }
+}
+
+/// Until it has been silent for too long, or nobody uses it any more.
+async fn keep_watch(env: Env, leading: Leading, choice: Weak<Choice>) {
+    for watches in 1_u64.. {
+        let others = leading.chosen.lock().voters.len() > 1;
+        env.sleep(if others { WATCH_EVERY } else { ALONE_EVERY })
+            .await;
+        let Some(choice) = choice.upgrade() else {
+            return;
+        };
+        if !others || watches.is_multiple_of(VOTERS_EVERY) {
+            leading.learn_voters(&env, &choice).await;
+            continue;
+        }
+        let begun = env.now();
+        let asked = choice.sequencer.end(v1::EndRequest::default());
+        let answered = env.timeout(SILENT_MAX, asked).await.is_ok();
+        if answered || env.now() - begun > STOOD_STILL {
+            continue;
+        }
+        tracing::debug!("{} is silent: another is looked for", choice.address);
+        leading.forget(choice.serial);
+        leading.chosen.lock().silent = Some(choice.address.clone());
+        choice.silent.send_replace(true);
+        return;
+    }
+}
+
+impl Choice {
+    async fn falls_silent(&self) {
+        let mut silent = self.silent.subscribe();
+        if silent.wait_for(|silent| *silent).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -112,7 +202,7 @@ async fn ask(env: &Env, dial: &dyn Dial, address: String) -> Result<Answered, Re
     let asked = async {
         let sequencer = dial.dial(&address).await?;
         let status = sequencer.status().await?;
-        Ok((sequencer, status))
+        Ok((address.clone(), sequencer, status))
     };
     let answered = env.timeout(STATUS_TIMEOUT, asked).await;
     answered.unwrap_or_else(|_| {
@@ -127,78 +217,106 @@ async fn ask(env: &Env, dial: &dyn Dial, address: String) -> Result<Answered, Re
 
 /// Is forgotten at the first refusal that another sequencer might not give, and when a stream ends.
 struct Watched {
-    sequencer: Arc<dyn Sequencer>,
+    choice: Arc<Choice>,
     leading: Leading,
-    serial: u64,
 }
 
 impl Watched {
-    fn noted<T>(&self, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    async fn noted<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Refusal>> + Send,
+    ) -> Result<T, Refusal> {
+        let answer = tokio::select! {
+            biased;
+            answer = asked => answer,
+            // It may have been done all the same.
+            () = self.choice.falls_silent() => Err(fell_silent(Code::TimedOut)),
+        };
         if answer.as_ref().is_err_and(Refusal::is_retryable) {
-            self.leading.forget(self.serial);
+            self.leading.forget(self.choice.serial);
         }
         answer
     }
 
-    fn noted_stream<T: Send + 'static>(
+    async fn noted_stream<T: Send + 'static>(
         &self,
-        answers: Result<Answers<T>, Refusal>,
+        asked: impl Future<Output = Result<Answers<T>, Refusal>> + Send,
     ) -> Result<Answers<T>, Refusal> {
-        let answers = self.noted(answers)?;
-        let (leading, serial) = (self.leading.clone(), self.serial);
-        let ended = async move {
-            leading.forget(serial);
-            None
-        };
-        let answers = answers.map(Some).chain(ended.into_stream());
-        let (leading, serial) = (self.leading.clone(), self.serial);
-        let noted = move |answer: Option<Result<T, Refusal>>| {
-            if matches!(answer, Some(Err(_))) {
-                leading.forget(serial);
+        let answers = self.noted(asked).await?;
+        let (leading, choice) = (self.leading.clone(), self.choice.clone());
+        let answers = stream::unfold(Some(answers), move |answers| {
+            let (leading, choice) = (leading.clone(), choice.clone());
+            async move {
+                let mut answers = answers?;
+                let answer = tokio::select! {
+                    biased;
+                    answer = answers.next() => answer,
+                    () = choice.falls_silent() => Some(Err(fell_silent(Code::Unavailable))),
+                };
+                match answer {
+                    Some(Ok(answer)) => Some((Ok(answer), Some(answers))),
+                    ended => {
+                        leading.forget(choice.serial);
+                        ended.map(|refusal| (refusal, None))
+                    }
+                }
             }
-            std::future::ready(answer)
-        };
-        Ok(answers.filter_map(noted).boxed())
+        });
+        Ok(answers.boxed())
     }
+}
+
+fn fell_silent(code: Code) -> Refusal {
+    Refusal::new(code, "sequencer", "it does not answer any more")
 }
 
 #[async_trait]
 impl Sequencer for Watched {
     async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
-        self.noted(self.sequencer.register(request).await)
+        self.noted(self.choice.sequencer.register(request)).await
     }
 
     async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
-        self.noted_stream(self.sequencer.keep_alive(beats).await)
+        self.noted_stream(self.choice.sequencer.keep_alive(beats))
+            .await
     }
 
     async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
-        self.noted(self.sequencer.open_lane(request).await)
+        self.noted(self.choice.sequencer.open_lane(request)).await
     }
 
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
-        self.noted_stream(self.sequencer.unit(reports).await)
+        self.noted_stream(self.choice.sequencer.unit(reports)).await
     }
 
     async fn subscribe(
         &self,
         request: v1::SubscribeRequest,
     ) -> Result<Answers<v1::LogEvent>, Refusal> {
-        self.noted_stream(self.sequencer.subscribe(request).await)
+        self.noted_stream(self.choice.sequencer.subscribe(request))
+            .await
     }
 
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
-        self.noted(self.sequencer.end(request).await)
+        self.noted(self.choice.sequencer.end(request)).await
     }
 
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
-        let status = self.noted(self.sequencer.status().await)?;
+        let status = self.noted(self.choice.sequencer.status()).await?;
         if !leads(&status) {
-            self.leading.forget(self.serial);
+            self.leading.forget(self.choice.serial);
         }
         Ok(status)
+    }
+
+    async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        self.noted(self.choice.sequencer.administer(request)).await
+    }
+
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        self.noted_stream(self.choice.sequencer.watch_group()).await
     }
 }

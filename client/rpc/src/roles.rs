@@ -26,6 +26,19 @@ pub trait Sequencer: Send + Sync {
     ) -> Result<Answers<v1::LogEvent>, Refusal>;
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal>;
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal>;
+    /// Who belongs to the group and to the cluster; what stands in for a sequencer elsewhere need not
+    /// answer it.
+    async fn administer(&self, _: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        Err(unadministered())
+    }
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        Err(unadministered())
+    }
+}
+
+fn unadministered() -> Refusal {
+    let why = "this sequencer has no group to speak of";
+    Refusal::new(Code::Mismatch, "administration", why)
 }
 
 /// Keeps bytes; never sees paths (LOG.md §3, DESIGN.md §6).

@@ -1,4 +1,5 @@
 //! The roles of this process answer on one port: one server, each role behind its own gRPC service.
+mod admin;
 mod log_unit;
 mod materializer;
 mod peer;
@@ -7,6 +8,7 @@ mod sequencer;
 use crate::roles::{Answers, LogUnit, Materializer, Peer, Requests, Sequencer};
 use crate::status::to_status;
 use dfs_wire::limits::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION};
+use dfs_wire::v1::admin_server::AdminServer;
 use dfs_wire::v1::handshake_server::{Handshake, HandshakeServer};
 use dfs_wire::v1::log_unit_server::LogUnitServer;
 use dfs_wire::v1::materializer_server::MaterializerServer;
@@ -76,6 +78,11 @@ pub async fn serve(
         .add_service(HandshakeServer::new(front.clone()))
         .add_service(
             SequencerServer::new(front.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            AdminServer::new(front.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -59,6 +59,10 @@ pub struct NodeConfig {
     /// May be empty where all sequencers run here.
     #[serde(default)]
     pub sequencers: Vec<String>,
+    /// The sequencer of this process founds no cluster: it joins that of `sequencers`, and `dfsctl node add`
+    /// makes it a voter. Its id is kept in its directory.
+    #[serde(default)]
+    pub join: bool,
     /// Sequencer voters in this process, 1, 3 or 5; more than one only where no other process runs one.
     #[serde(default = "default_voters")]
     pub voters: u32,
@@ -138,6 +142,7 @@ impl NodeConfig {
             advertise: None,
             roles: default_roles(),
             sequencers: Vec::new(),
+            join: false,
             voters: 1,
             units,
             rack: String::new(),
@@ -175,7 +180,7 @@ impl NodeConfig {
 
     /// R of the cluster that this process would make.
     pub fn log_replicas(&self) -> u32 {
-        let alone = self.sequencers.len() <= 1 && self.runs(RoleName::Unit);
+        let alone = self.sequencers.len() <= 1 && !self.join && self.runs(RoleName::Unit);
         let possible = if alone && self.units < 3 { 1 } else { 3 };
         self.cluster.log_replicas.unwrap_or(possible)
     }
@@ -232,6 +237,10 @@ impl NodeConfig {
         if ![1, 3, 5].contains(&self.voters) {
             let given = self.voters.to_string();
             return Err(value("voters", &given, "1, 3 or 5 is allowed"));
+        }
+        if self.join && (listed == 0 || !self.runs(RoleName::Sequencer) || self.voters > 1) {
+            let allowed = "for one sequencer, with the address of at least one of the cluster in `sequencers`";
+            return Err(value("join", "true", allowed));
         }
         if self.voters > 1 && listed > 1 {
             let allowed =
@@ -347,6 +356,7 @@ mod tests {
             ("dir = '/d'\nroles = ['unit']", "sequencers"),
             ("dir = '/d'\nroles = ['cook']", "cook"),
             ("dir = '/d'\nvoters = 2", "voters = 2"),
+            ("dir = '/d'\njoin = true", "join = true"),
             (
                 "dir = '/d'\nvoters = 3\nsequencers = ['a:1', 'b:1']",
                 "voters = 3",

@@ -127,7 +127,7 @@ impl Node {
 
 /// A process that runs the only sequencers needs no addresses.
 fn sequencers(config: &NodeConfig) -> Vec<String> {
-    if config.runs(RoleName::Sequencer) && config.sequencers.len() < 2 {
+    if config.runs(RoleName::Sequencer) && !config.join && config.sequencers.len() < 2 {
         Vec::new()
     } else {
         config.sequencers.clone()

@@ -6,7 +6,7 @@ use std::fmt;
 /// One entry of the Raft log.
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 32")]
     pub kind: Option<Kind>,
 }
 
@@ -28,6 +28,8 @@ pub enum Kind {
     CloseStripe(CloseStripe),
     #[prost(message, tag = "8")]
     SeatVoter(SeatVoter),
+    #[prost(message, tag = "32")]
+    UnseatVoter(UnseatVoter),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -136,6 +138,13 @@ pub struct SeatVoter {
     pub nonce: Vec<u8>,
 }
 
+/// A voter that was removed from the group.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct UnseatVoter {
+    #[prost(uint64, tag = "1")]
+    pub voter: u64,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -154,6 +163,7 @@ impl fmt::Display for Command {
             Some(Kind::SealLane(_)) => "seal lane",
             Some(Kind::CloseStripe(_)) => "close stripe",
             Some(Kind::SeatVoter(_)) => "seat voter",
+            Some(Kind::UnseatVoter(_)) => "unseat voter",
         })
     }
 }

@@ -4,11 +4,11 @@
 //! everything that waited (as LOG-U2 for units).
 use crate::raft::record::{EntryRecord, Kind, Place, Record, VoteRecord};
 use crate::raft::tape::{Position, Tape};
-use crate::raft::{Entry, LogId, Types, Vote};
+use crate::raft::{Entry, LogId, Membership, Types, Vote};
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
 use openraft::storage::{IOFlushed, RaftLogStorage};
-use openraft::{LogState, OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use prost::Message;
 use std::collections::VecDeque;
@@ -200,6 +200,17 @@ impl Journal {
 
     pub(crate) fn last_index(&self) -> u64 {
         self.kept.lock().next_index().map_or(0, |next| next - 1)
+    }
+
+    /// The last one among the entries.
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        let kept = self.kept.lock();
+        let payloads = kept.entries.iter().rev().map(|entry| &entry.payload);
+        let mut memberships = payloads.filter_map(|payload| match payload {
+            EntryPayload::Membership(membership) => Some(membership.clone()),
+            EntryPayload::Blank | EntryPayload::Normal(_) => None,
+        });
+        memberships.next()
     }
 
     /// Ends the writer after what is queued; the files are left as tidy as they can be.

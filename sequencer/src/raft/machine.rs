@@ -14,6 +14,7 @@ use openraft::{
     StoredMembership as Stored,
 };
 use prost::Message;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,10 @@ impl Machine {
 
     pub(crate) fn last_index(&self) -> u64 {
         self.last.map_or(0, |id| id.index)
+    }
+
+    pub(crate) fn voters(&self) -> BTreeSet<u64> {
+        self.membership.voter_ids().collect()
     }
 
     fn install(&mut self, picture: &Picture) -> io::Result<()> {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::warn;
 
 /// A connection that was asked and has answered nothing for so long leads nowhere. Longer than any
 /// healthy fsync, which an answer waits for; shorter than anybody waits for a voter.
@@ -182,6 +183,9 @@ impl Shared {
             }
             Err(refusal) => {
                 self.let_go(voter, peer);
+                if refusal.code() == Code::Denied && self.standing.is_removed_now() {
+                    warn!("voter {voter} says that this one was removed from the group for good");
+                }
                 let kept_out = refusal.code() == Code::Mismatch;
                 let why = kept_out.then(|| refusal.get().why.clone());
                 self.standing.told_of(voter, why.as_deref());
@@ -379,6 +383,9 @@ impl Replicating {
     async fn next(&mut self) -> Option<Appended> {
         let told = self.answer().await?;
         self.sent.at.lock().pop_front();
+        if let Ok(told) = &told {
+            self.shared.standing.has_applied(self.voter, told.applied);
+        }
         let outcome = told.and_then(|told| {
             let nonce = told.nonce.clone();
             Ok((outcome_of(told).map_err(|e| damaged(&e))?, nonce))

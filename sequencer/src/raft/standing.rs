@@ -1,42 +1,36 @@
 //! Who this voter is to the others, and whom it takes for a voter: identity of directories and of lists.
 use crate::board::Board;
 use crate::config::SequencerConfig;
-use crate::raft::journal::invalid;
+use crate::raft::identity::Identity;
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
 use dfs_wire::frame::crc32c;
 use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{error, warn};
 
-const IDENTITY: &str = "IDENTITY";
-const FORMAT: u32 = 1;
-
-/// As it lies in the directory.
-#[derive(Serialize, Deserialize)]
-struct Identity {
-    format: u32,
-    voter: u64,
-    /// 32 hex digits, made with the directory: an emptied one has forgotten its votes (LOG.md §6).
-    nonce: String,
-}
+const REMOVED: &str = "it was removed from the group for good";
 
 /// One voter's standing among the others.
 pub(crate) struct Standing {
     voter: u64,
     nonce: Bytes,
+    /// The cluster that gave this one its seat; empty where it founded one.
+    joined: Vec<u8>,
     founding_digest: u64,
     board: Arc<Board>,
     heard: Mutex<BTreeMap<u64, Bytes>>,
+    /// How far each other one has applied, as it said to a leader.
+    applied: watch::Sender<BTreeMap<u64, u64>>,
     /// A voter was heard of whose directory was not known.
     pub(crate) learnt: Notify,
     outcast: AtomicBool,
+    removed: AtomicBool,
     refused: Mutex<BTreeMap<u64, String>>,
 }
 
@@ -48,40 +42,29 @@ impl Standing {
         board: Arc<Board>,
         told: &SequencerConfig,
     ) -> io::Result<Arc<Standing>> {
-        let identity = match disk.read_small(IDENTITY).await? {
-            Some(text) => serde_json::from_slice(&text)?,
-            None => {
-                let identity = Identity {
-                    format: FORMAT,
-                    voter: told.voter,
-                    nonce: format!("{:032x}", env.random_u128()),
-                };
-                let text = serde_json::to_vec(&identity)?;
-                disk.replace_small(IDENTITY, text.into()).await?;
-                identity
-            }
-        };
-        let Identity {
-            format,
-            voter,
-            nonce,
-        } = identity;
-        let nonce = u128::from_str_radix(&nonce, 16).map_err(|e| invalid(e.to_string()))?;
-        if (format, voter) != (FORMAT, told.voter) {
+        let mut identity = Identity::open(env, disk).await?;
+        if identity.voter == 0 && !told.voters.is_empty() {
+            identity.voter = told.voter;
+            identity.keep(disk).await?;
+        }
+        let voter = identity.voter;
+        if voter == 0 || voter != told.voter {
             return Err(io::Error::other(format!(
-                "the directory is that of voter {voter} in format {format}, the configuration makes this \
-                 voter {}",
+                "the directory is that of voter {voter}, the configuration makes this voter {}",
                 told.voter
             )));
         }
         Ok(Arc::new(Standing {
             voter,
-            nonce: nonce.to_be_bytes().to_vec().into(),
+            nonce: identity.nonce()?,
+            joined: identity.cluster_id()?,
             founding_digest: digest(&told.voters),
             board,
             heard: Mutex::default(),
+            applied: watch::Sender::default(),
             learnt: Notify::new(),
             outcast: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
             refused: Mutex::default(),
         }))
     }
@@ -90,11 +73,20 @@ impl Standing {
         self.nonce.clone()
     }
 
-    pub(super) fn head(&self, to: u64) -> v1::PeerHead {
+    /// The cluster, and the directory that this voter is known with.
+    fn known(&self, voter: u64) -> (Vec<u8>, Option<Vec<u8>>) {
         let (cluster_id, seat) = self.board.with(|seen| {
-            let seat = seen.order.seats.get(&to).cloned();
+            let seat = seen.order.seats.get(&voter).cloned();
             (seen.order.cluster_id.clone(), seat)
         });
+        match cluster_id.is_empty() {
+            true => (self.joined.clone(), seat),
+            false => (cluster_id, seat),
+        }
+    }
+
+    pub(super) fn head(&self, to: u64) -> v1::PeerHead {
+        let (cluster_id, seat) = self.known(to);
         let heard = || self.heard.lock().get(&to).cloned();
         v1::PeerHead {
             from: self.voter,
@@ -111,6 +103,7 @@ impl Standing {
         let head = head.cloned().unwrap_or_default();
         let what = format!("voter {}", head.from);
         match self.objection(&head) {
+            Some(REMOVED) => Err(Refusal::new(Code::Denied, what, REMOVED)),
             Some(why) => {
                 self.told_of(head.from, Some(why));
                 Err(Refusal::new(Code::Mismatch, what, why))
@@ -124,10 +117,7 @@ impl Standing {
     }
 
     fn objection(&self, head: &v1::PeerHead) -> Option<&'static str> {
-        let (cluster_id, seat) = self.board.with(|seen| {
-            let seat = seen.order.seats.get(&head.from).cloned();
-            (seen.order.cluster_id.clone(), seat)
-        });
+        let (cluster_id, seat) = self.known(head.from);
         let both_founded = !cluster_id.is_empty() && !head.cluster_id.is_empty();
         if head.to != self.voter {
             Some("it means another voter")
@@ -135,6 +125,8 @@ impl Standing {
             Some("it is a voter of another cluster")
         } else if !both_founded && head.founding_digest != self.founding_digest {
             Some("its configuration lists other sequencers")
+        } else if seat.as_ref().is_some_and(Vec::is_empty) {
+            Some(REMOVED)
         } else if seat.is_some_and(|seat| seat != head.nonce) {
             Some(
                 "its directory was emptied or exchanged: remove the voter, and add it as a new one",
@@ -167,6 +159,27 @@ impl Standing {
             }
             None => drop(refused.remove(&voter)),
         }
+    }
+
+    /// Another one says that this one was removed. True at the first time.
+    pub(super) fn is_removed_now(&self) -> bool {
+        !self.removed.swap(true, Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    /// It has applied so much; it may have forgotten a part and be less far than before.
+    pub(super) fn has_applied(&self, voter: u64, index: u64) {
+        self.applied.send_if_modified(|applied| {
+            let former = applied.insert(voter, index);
+            former != Some(index)
+        });
+    }
+
+    pub(crate) fn applied(&self) -> watch::Receiver<BTreeMap<u64, u64>> {
+        self.applied.subscribe()
     }
 
     /// Whose directory answers or asks.

@@ -85,7 +85,11 @@ pub(crate) fn entries_of(told: v1::ReplicateRequest) -> io::Result<AppendEntries
     })
 }
 
-pub(crate) fn told_outcome(result: StreamAppendResult<Types>, nonce: Bytes) -> v1::Replicated {
+pub(crate) fn told_outcome(
+    result: StreamAppendResult<Types>,
+    nonce: Bytes,
+    applied: u64,
+) -> v1::Replicated {
     use v1::replicated::Outcome;
     let outcome = match result {
         Ok(last) => Outcome::Matched(v1::Matched {
@@ -97,6 +101,7 @@ pub(crate) fn told_outcome(result: StreamAppendResult<Types>, nonce: Bytes) -> v
     v1::Replicated {
         outcome: Some(outcome),
         nonce,
+        applied,
     }
 }
 
@@ -202,7 +207,7 @@ mod tests {
         let conflict = StreamAppendError::Conflict(place(4));
         let higher = StreamAppendError::HigherVote(vote());
         for result in [Ok(None), Ok(Some(place(4))), Err(conflict), Err(higher)] {
-            let told = told_outcome(result.clone(), Bytes::new());
+            let told = told_outcome(result.clone(), Bytes::new(), 0);
             assert_eq!(outcome_of(told).expect("it was one"), result);
         }
         assert!(outcome_of(v1::Replicated::default()).is_err());

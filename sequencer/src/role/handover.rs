@@ -13,11 +13,16 @@ const OFFER_EVERY: Duration = Duration::from_millis(50);
 
 /// Returns when another one leads, or nobody takes it.
 pub(super) async fn hand_over(env: &Env, group: &Group, board: &Board) {
-    if !board.with(|seen| seen.leads) {
-        return;
+    if board.with(|seen| seen.leads) {
+        hand_over_to(env, group, 0).await;
     }
+}
+
+/// To this voter; 0: to any.
+pub(super) async fn hand_over_to(env: &Env, group: &Group, to: u64) {
     let offering = async {
-        while let Some(to) = next_leader(group) {
+        while let Some(most) = next_leader(group) {
+            let to = if to == 0 { most } else { to };
             if group.trigger().transfer_leader(to).await.is_err() {
                 return;
             }

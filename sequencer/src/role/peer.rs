@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use dfs_rpc::roles::{Answers, Peer, Requests};
 use dfs_wire::{Code, Refusal, v1};
 use futures::{StreamExt, stream};
+use openraft::async_runtime::WatchReceiver;
 use openraft::raft::TransferLeaderRequest;
 use std::io;
 
@@ -24,7 +25,7 @@ fn malformed(e: &io::Error) -> Refusal {
 
 impl SequencerRole {
     /// Runs in this role's group of tasks: openraft finds its env there.
-    async fn inside<T: Send + 'static>(
+    pub(crate) async fn inside<T: Send + 'static>(
         &self,
         act: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -52,9 +53,14 @@ impl Peer for SequencerRole {
         let (group, nonce) = (self.group.clone(), self.standing.nonce());
         let appended = async move { Ok(group.stream_append(entries).boxed()) };
         let appended = self.inside(appended).await?;
+        let metrics = self.group.metrics();
         let answers = appended.map(move |result| {
             let result = result.map_err(stopped)?;
-            Ok(told_outcome(result, nonce.clone()))
+            let applied = metrics
+                .borrow_watched()
+                .last_applied
+                .map_or(0, |id| id.index);
+            Ok(told_outcome(result, nonce.clone(), applied))
         });
         Ok(answers.boxed())
     }

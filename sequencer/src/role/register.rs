@@ -5,7 +5,7 @@ use crate::order::command::{Kind, Register, RegisterUnit};
 use dfs_wire::{Code, Refusal, v1};
 
 /// Nonces and request ids.
-pub(super) const NONCE_BYTES: usize = 16;
+pub(crate) const NONCE_BYTES: usize = 16;
 /// Units of one process, and length of its texts: a registration must stay small.
 const UNITS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 1_024;

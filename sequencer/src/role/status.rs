@@ -1,7 +1,6 @@
 //! SequencerStatus: what this voter sees.
 use super::SequencerRole;
 use dfs_wire::v1;
-use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 
 /// A unit that is behind the cut and has said nothing of the lane for this long stays out of it.
@@ -9,20 +8,9 @@ const LAG_QUIET_US: u64 = 1_000_000;
 
 impl SequencerRole {
     pub(super) fn describe(&self) -> v1::SequencerStatusAnswer {
+        let role = self.view().role_name();
         let metrics = self.group.metrics();
         let metrics = metrics.borrow_watched();
-        let halted = metrics.running_state.is_err();
-        let leads = self.board.with(|seen| seen.leads);
-        let role = match metrics.state {
-            _ if halted => "stopped",
-            ServerState::Leader if leads => "leader",
-            // It cannot assert its leadership: perhaps there is another by now.
-            ServerState::Leader => "candidate",
-            ServerState::Follower => "follower",
-            ServerState::Candidate => "candidate",
-            ServerState::Learner => "learner",
-            ServerState::Shutdown => "stopped",
-        };
         let now_us = self.board.now_us();
         self.board.with(|seen| v1::SequencerStatusAnswer {
             cluster_id: seen.order.cluster_id.clone().into(),
@@ -40,6 +28,7 @@ impl SequencerRole {
             stripes: seen.order.stripe_states(),
             members: Some(seen.members()),
             leader_address: self.leader_address(),
+            voter_addresses: self.voter_addresses(),
             lagging: seen.holdings.lagging(&seen.order, now_us, LAG_QUIET_US),
         })
     }

@@ -9,7 +9,7 @@ impl SequencerRole {
     pub(super) fn stream_events(&self) -> Result<Answers<v1::LogEvent>, Refusal> {
         let what = "subscription to the log";
         let starting = || Refusal::new(Code::Unavailable, what, "the sequencer is starting");
-        if self.config.voters.len() > 1 && !self.leads() && self.leader_address().is_empty() {
+        if !self.is_alone() && !self.leads() && self.leader_address().is_empty() {
             let why = "no sequencer leads now: nothing would be heard here";
             return Err(Refusal::new(Code::Unavailable, what, why));
         }

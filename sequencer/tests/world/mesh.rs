@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_rpc::roles::{Answers, Peer, PeerConnector, Requests, Sequencer};
-use dfs_sequencer::{SequencerConfig, SequencerRole};
+use dfs_sequencer::{Seating, SequencerConfig, SequencerRole};
 use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -46,14 +46,59 @@ pub fn config(voter: u64) -> SequencerConfig {
 
 impl Mesh {
     pub async fn start(world: &SimWorld) -> Mesh {
-        let mesh = Mesh {
-            world: world.clone(),
-            state: Arc::default(),
-        };
+        let mesh = Mesh::empty(world);
         for voter in VOTERS {
             mesh.start_voter(voter).await;
         }
         mesh
+    }
+
+    pub fn empty(world: &SimWorld) -> Mesh {
+        Mesh {
+            world: world.clone(),
+            state: Arc::default(),
+        }
+    }
+
+    /// A group of one, which may grow.
+    pub async fn start_alone(&self) -> Arc<SequencerRole> {
+        let mut alone = config(1);
+        alone.voters.retain(|voter, _| *voter == 1);
+        self.start_in(&directory(1), alone)
+            .await
+            .expect("it starts")
+    }
+
+    /// One that joins: its directory asks the leader who it is to be, if nobody has told it yet.
+    pub async fn start_joiner(&self, leader: u64, dir: &str) -> (u64, Arc<SequencerRole>) {
+        // The id is not known yet; the disk is found by the name of the machine.
+        let env = self.world.node(dir);
+        let mut seating = Seating::open(&env, Path::new(dir))
+            .await
+            .expect("it is empty");
+        let id = match seating.voter() {
+            Some(id) => id,
+            None => {
+                let (_, leader) = self.role(leader);
+                let request = seating.request().expect("it has a nonce");
+                let answer = leader.administer(request).await.expect("it leads").answer;
+                let Some(v1::admin_answer::Answer::Seated(seated)) = answer else {
+                    panic!("{answer:?}");
+                };
+                seating.take(&seated).await.expect("it is written");
+                seated.id
+            }
+        };
+        seating.end().await;
+        let mut joining = config(1);
+        joining.joining(id);
+        let env = self.world.node(dir);
+        let ways = self.ways(&env, id);
+        let role = self
+            .start_at(env, dir, joining, ways)
+            .await
+            .expect("it starts");
+        (id, role)
     }
 
     /// A new incarnation over its disk.
@@ -70,11 +115,26 @@ impl Mesh {
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let voter = config.voter;
         let env = self.world.node(&node(voter));
-        let ways: Arc<dyn PeerConnector> = Arc::new(Ways {
+        let ways = self.ways(&env, voter);
+        self.start_at(env, dir, config, ways).await
+    }
+
+    fn ways(&self, env: &Env, from: u64) -> Arc<dyn PeerConnector> {
+        Arc::new(Ways {
             mesh: self.clone(),
             env: env.clone(),
-            from: voter,
-        });
+            from,
+        })
+    }
+
+    async fn start_at(
+        &self,
+        env: Env,
+        dir: &str,
+        config: SequencerConfig,
+        ways: Arc<dyn PeerConnector>,
+    ) -> Result<Arc<SequencerRole>, Refusal> {
+        let voter = config.voter;
         let (inner, dir) = (env.clone(), dir.to_owned());
         let starting = env.spawn("start", async move {
             SequencerRole::start(&inner, Path::new(&dir), config, ways).await
@@ -96,6 +156,11 @@ impl Mesh {
 
     pub fn power_loss(&self, voter: u64) {
         self.world.power_loss(&node(voter));
+    }
+
+    /// The machine of one that joined.
+    pub fn power_loss_of(&self, dir: &str) {
+        self.world.power_loss(dir);
     }
 
     /// From now on this voter and the others do not hear each other.

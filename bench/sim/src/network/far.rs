@@ -71,6 +71,19 @@ impl Sequencer for FarSequencer {
         let act = |role: Arc<dyn Sequencer>| async move { role.status().await };
         self.0.call("status", &request, sequencer, act).await
     }
+
+    async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        let asked = request.clone();
+        let act = |role: Arc<dyn Sequencer>| async move { role.administer(asked).await };
+        self.0.call("administer", &request, sequencer, act).await
+    }
+
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        self.0.there("watch group").await?;
+        let role = self.0.role("watch group", sequencer)?;
+        let handler = async move { role.watch_group().await };
+        self.0.answers("group", handler, None).await
+    }
 }
 
 pub(super) struct FarUnit {

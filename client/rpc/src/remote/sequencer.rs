@@ -3,9 +3,14 @@ use super::{Connection, Outgoing, call};
 use crate::roles::{Answers, Requests, Sequencer};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
+use dfs_wire::v1::admin_client::AdminClient;
 use dfs_wire::v1::sequencer_client::SequencerClient;
 use dfs_wire::{Refusal, v1};
+use std::time::Duration;
 use tonic::transport::Channel;
+
+/// A change of members takes some round trips and syncs; a question may wait for a learner.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct RemoteSequencer {
     connection: Connection,
@@ -14,6 +19,12 @@ pub(crate) struct RemoteSequencer {
 impl RemoteSequencer {
     pub(crate) fn new(connection: Connection) -> RemoteSequencer {
         RemoteSequencer { connection }
+    }
+
+    fn admin(&self) -> AdminClient<Channel> {
+        AdminClient::new(self.connection.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     fn client(&self) -> SequencerClient<Channel> {
@@ -65,5 +76,19 @@ impl Sequencer for RemoteSequencer {
         let request = call(v1::SequencerStatusRequest {});
         self.connection
             .answer(self.client().sequencer_status(request).await)
+    }
+
+    async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        // Some changes wait for others' disks; each bounds itself.
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(ADMIN_TIMEOUT);
+        self.connection
+            .answer(self.admin().administer(request).await)
+    }
+
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        let request = v1::WatchGroupRequest {};
+        self.connection
+            .answers(self.admin().watch_group(request).await)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Args {
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     match args {
-        Args::Up(args) => up::run(call, args).await,
+        Args::Up(args) => Box::pin(up::run(call, args)).await,
         Args::Down(args) => down::run(call, args).await.map(|()| End::Done),
         Args::Reset(args) => reset::run(call, args).map(|()| End::Done),
         Args::Demo(args) => Box::pin(demo::run(call, args)).await,

@@ -1,14 +1,14 @@
 //! The sequencer's voters of a process: opened, watched, and opened again when their disk failed.
 mod local;
 
-use super::{Place, RETRY_EVERY};
+use super::{Place, REPORT_EVERY, RETRY_EVERY};
 use crate::directory::is_empty;
 use anyhow::Context;
 use dfs_env::{Env, Task};
 use dfs_rpc::roles::PeerConnector;
 use dfs_rpc::serve::SharedRoles;
-use dfs_sequencer::{SequencerConfig, SequencerRole};
-use dfs_wire::{Code, Refusal};
+use dfs_sequencer::{Seating, SequencerConfig, SequencerRole};
+use dfs_wire::{Code, Refusal, v1};
 use local::Local;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -38,6 +38,9 @@ struct Voter {
 impl Voters {
     /// Opens them. What cannot be opened at the start of the process is an error of the start.
     pub(super) async fn open(place: &Place) -> anyhow::Result<Arc<Voters>> {
+        if place.config.join {
+            return Box::pin(Voters::join(place)).await;
+        }
         let (list, own) = place.config.voters(&place.address)?;
         if own.len() == list.len() {
             check_journals(place, own.len()).context("the sequencer does not start")?;
@@ -51,6 +54,18 @@ impl Voters {
             let config = config(place, voter, &list);
             all.push(Voter::open(place, slot, config, local.clone()).await?);
         }
+        let env = place.env.clone();
+        Ok(Arc::new(Voters { env, all }))
+    }
+
+    /// One that has a seat in the group, or waits until it is given one.
+    async fn join(place: &Place) -> anyhow::Result<Arc<Voters>> {
+        let voter = Box::pin(take_seat(place))
+            .await
+            .context("the sequencer does not start")?;
+        let mut config = config(place, voter, &BTreeMap::new());
+        config.joining(voter);
+        let all = vec![Voter::open(place, 1, config, None).await?];
         let env = place.env.clone();
         Ok(Arc::new(Voters { env, all }))
     }
@@ -91,6 +106,40 @@ fn config(place: &Place, voter: u64, list: &BTreeMap<u64, String>) -> SequencerC
     config.voter = voter;
     config.voters.clone_from(list);
     config
+}
+
+/// The id that its directory has, or is given now by the sequencer that leads.
+async fn take_seat(place: &Place) -> Result<u64, Refusal> {
+    let mut seating = Seating::open(&place.env, &place.directory.sequencer(1)).await?;
+    let seated = match seating.voter() {
+        Some(voter) => Ok(voter),
+        None => ask_for_seat(place, &mut seating).await,
+    };
+    seating.end().await;
+    seated
+}
+
+async fn ask_for_seat(place: &Place, seating: &mut Seating) -> Result<u64, Refusal> {
+    let request = seating.request()?;
+    for attempt in 1.. {
+        let asked = async {
+            let sequencer = place.connector.sequencer().await?;
+            sequencer.administer(request.clone()).await
+        };
+        match asked.await.map(|answer| answer.answer) {
+            Ok(Some(v1::admin_answer::Answer::Seated(seated))) => {
+                seating.take(&seated).await?;
+                return Ok(seated.id);
+            }
+            Err(refusal) if !refusal.is_retryable() => return Err(refusal),
+            Err(refusal) if attempt % REPORT_EVERY == 0 => {
+                tracing::warn!(%refusal, "the sequencer has no seat in the group yet; trying on");
+            }
+            _ => {}
+        }
+        place.env.sleep(RETRY_EVERY).await;
+    }
+    unreachable!("attempts do not end")
 }
 
 impl Voter {

@@ -65,4 +65,12 @@ impl Sequencer for Local {
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
         self.role()?.status().await
     }
+
+    async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
+        self.role()?.administer(request).await
+    }
+
+    async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
+        self.role()?.watch_group().await
+    }
 }
