@@ -3,14 +3,15 @@
 //! What is told is queued under the same lock under which it was applied, so Base and what follows it
 //! have no gap, and nobody hears of anything that is not applied (LOG-D4).
 use crate::membership::holdings::Holdings;
-use crate::membership::placement::Sight;
+use crate::membership::placement::{Redundancy, Sight};
 use crate::membership::pulses::Pulses;
-use crate::order::command::Command;
+use crate::membership::watches::Watches;
+use crate::order::command::{Command, Kind};
 use crate::order::{Effects, Event, Order, Outcome};
 use dfs_env::Env;
 use dfs_wire::v1;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -27,6 +28,8 @@ pub(crate) struct Board {
     pub(crate) stirred: Notify,
     /// Somebody beats again, after nobody did.
     pub(crate) woken: Notify,
+    /// There are verdicts to propose.
+    pub(crate) judged: Notify,
 }
 
 /// Everything a decision looks at.
@@ -35,6 +38,9 @@ pub(crate) struct Seen {
     pub(crate) order: Order,
     pub(crate) holdings: Holdings,
     pub(crate) pulses: Pulses,
+    pub(crate) watches: Watches,
+    /// What the watches have found, until it is proposed: what one look finds.
+    pub(crate) verdicts: VecDeque<Kind>,
     /// Whether this voter leads, and has applied what came before its term.
     pub(crate) leads: bool,
     /// Whether everything that was durable here at the start is applied: before that, the order may be
@@ -57,6 +63,16 @@ impl Seen {
             holdings: &self.holdings,
             pulses: &self.pulses,
         }
+    }
+
+    /// LOG-D5, D6: looks for what is lost, once everything found before is proposed.
+    pub(crate) fn judge(&mut self, redundancy: Redundancy, now_us: u64) {
+        if !self.leads || !self.verdicts.is_empty() {
+            return;
+        }
+        let mut watches = std::mem::take(&mut self.watches);
+        self.verdicts = watches.look(&self.sight(), redundancy, now_us).into();
+        self.watches = watches;
     }
 
     /// Conversations are numbered, so that a late word of an old one is known for what it is.
@@ -137,7 +153,7 @@ impl Board {
     pub(crate) fn new(env: Env) -> Arc<Board> {
         let started = env.now();
         let members = watch::Sender::new(Arc::default());
-        let (stirred, woken) = (Notify::new(), Notify::new());
+        let (stirred, woken, judged) = (Notify::new(), Notify::new(), Notify::new());
         Arc::new(Board {
             env,
             started,
@@ -145,6 +161,7 @@ impl Board {
             members,
             stirred,
             woken,
+            judged,
         })
     }
 
@@ -213,6 +230,7 @@ impl Board {
         seen.leads = leads;
         seen.holdings = Holdings::default();
         seen.pulses = Pulses::default();
+        (seen.watches, seen.verdicts) = Default::default();
         seen.units.clear();
         self.tell_members(&seen);
     }

@@ -1,6 +1,7 @@
 //! The leader's loops: cuts, the seats of voters, and the watch over the silent.
 use crate::admin::is_joint;
 use crate::board::Board;
+use crate::membership::placement::Redundancy;
 use crate::membership::pulses::STALL_US;
 use crate::order::command::{Found, Kind, ProposedCut, SeatVoter};
 use crate::raft::Group;
@@ -79,6 +80,7 @@ async fn lead(env: &Env, group: &Group, board: &Board, standing: &Standing) {
     tokio::select! {
         biased;
         () = cut(group, board) => {}
+        () = carry_out(group, board) => {}
         () = seat(group, standing) => {}
         () = settle(env, group) => {}
         () = lose_quorum(env, group) => info!("most voters do not answer: this one leads no more"),
@@ -150,6 +152,20 @@ async fn lose_quorum(env: &Env, group: &Group) {
     }
 }
 
+/// Seals and closes what the watches have found lost (LOG-D5, LOG-D6).
+async fn carry_out(group: &Group, board: &Board) {
+    loop {
+        board.judged.notified().await;
+        while let Some(kind) = board.with(|seen| seen.verdicts.pop_front()) {
+            info!("propose: {kind:?}");
+            if let Err(e) = group.client_write(kind.into()).await {
+                debug!("a verdict was not taken: {e}");
+                return;
+            }
+        }
+    }
+}
+
 /// LOG-D3: one cut in flight; the next when it is applied and something has advanced. No timers.
 async fn cut(group: &Group, board: &Board) {
     loop {
@@ -180,13 +196,14 @@ fn next_cut(board: &Board) -> Option<ProposedCut> {
 const TELL_EVERY: u32 = 10;
 
 /// LOG-D5: marks who has been silent for too long. Rests while nobody beats.
-pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
+pub(crate) async fn watch_silence(env: Env, board: Arc<Board>, redundancy: Redundancy) {
     let mut before_us = board.now_us();
     let mut watches = 0_u32;
     loop {
         if !board.with(|seen| seen.pulses.any_beating()) {
             board.woken.notified().await;
             before_us = board.now_us();
+            board.with(|seen| seen.watches.restart());
         }
         env.sleep(WATCH_EVERY).await;
         let now_us = board.now_us();
@@ -200,8 +217,13 @@ pub(crate) async fn watch_silence(env: Env, board: Arc<Board>) {
                     stood_us / 1000
                 );
                 seen.pulses.restart(now_us);
+                seen.watches.restart();
             } else if seen.pulses.silence(now_us) || watches.is_multiple_of(TELL_EVERY) {
                 board.tell_members(seen);
+            }
+            seen.judge(redundancy, now_us);
+            if !seen.verdicts.is_empty() {
+                board.judged.notify_one();
             }
         });
     }

@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! - [`order`]: pure; what Raft holds, and `apply`, the only thing that changes it. One command, one file.
-//! - [`membership`]: pure; what the leader knows of units and processes: candidates, liveness, placement.
+//! - [`membership`]: pure; what the leader knows of units and processes: candidates, liveness, placement,
+//!   and what is to be sealed or closed.
 //! - `board`: order and membership under one lock, and everyone who is told of them.
 //! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime, its ways to other voters.
 //! - `leader`: the cut loop and the watch over the silent.

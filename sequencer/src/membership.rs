@@ -9,3 +9,6 @@ pub(crate) mod placement;
 #[cfg(test)]
 mod placement_tests;
 pub(crate) mod pulses;
+pub(crate) mod watches;
+#[cfg(test)]
+mod watches_tests;

@@ -8,6 +8,7 @@ pub mod command;
 mod cut;
 mod image;
 mod lanes;
+mod move_lane;
 mod register;
 mod seat;
 mod stripes;
@@ -64,6 +65,11 @@ pub enum Outcome {
     },
     LaneSealed {
         final_length: u64,
+    },
+    /// Sealed, and opened anew: with all that was cut of it, and where it goes on.
+    LaneMoved {
+        final_length: u64,
+        lane: u64,
     },
     StripeOpened {
         stripe: u64,
@@ -145,6 +151,7 @@ impl Order {
             Some(Kind::CloseStripe(close)) => self.close_stripe(index, close.stripe),
             Some(Kind::SeatVoter(seat)) => self.seat_voter(seat),
             Some(Kind::UnseatVoter(unseat)) => self.unseat_voter(unseat),
+            Some(Kind::MoveLane(moved)) => self.move_lane(index, moved),
         }
     }
 

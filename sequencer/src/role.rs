@@ -2,6 +2,7 @@
 mod end;
 mod handover;
 mod keep_alive;
+mod move_lane;
 mod open_lane;
 mod peer;
 mod register;
@@ -92,7 +93,7 @@ impl SequencerRole {
         );
         env.spawn(
             "sequencer-watch",
-            leader::watch_silence(env.clone(), board.clone()),
+            leader::watch_silence(env.clone(), board.clone(), config.redundancy),
         );
         let (ends, callers) = mpsc::channel(end::CALLERS_QUEUED);
         env.spawn(
@@ -309,6 +310,10 @@ impl Sequencer for SequencerRole {
 
     async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
         self.open_a_lane(request).await
+    }
+
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        self.move_a_lane(request).await
     }
 
     async fn unit(

@@ -1,7 +1,7 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
-    Command, Found, Kind, OpenLane, ProposedCut, ProposedEnd, Register, RegisterUnit, SealLane,
-    SeatVoter, UnseatVoter,
+    CloseStripe, Command, Found, Kind, MoveLane, OpenLane, OpenStripe, ProposedCut, ProposedEnd,
+    Register, RegisterUnit, SealLane, SeatVoter, UnseatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -45,6 +45,30 @@ fn open_lane(request: u8) -> Command {
     .into()
 }
 
+fn move_lane(lane: u64, unit: u64) -> Command {
+    Kind::MoveLane(MoveLane {
+        lane,
+        owner_node: 1,
+        owner_incarnation: 7,
+        units: vec![unit],
+        write_quorum: 1,
+    })
+    .into()
+}
+
+fn close_stripe(stripe: u64) -> Command {
+    Kind::CloseStripe(CloseStripe { stripe }).into()
+}
+
+fn open_stripe(unit: u64) -> Command {
+    let (units, write_quorum) = (vec![unit], 1);
+    Kind::OpenStripe(OpenStripe {
+        units,
+        write_quorum,
+    })
+    .into()
+}
+
 fn cut(ends: &[(u64, u64)], log_time_us: u64, forget_through: u64) -> Command {
     let end = |(lane, end_idx): &(u64, u64)| ProposedEnd {
         lane: *lane,
@@ -82,6 +106,11 @@ impl Driven {
         driven
     }
 
+    /// Units 2 and 3, of another node.
+    fn add_units(&mut self) {
+        self.apply(&Kind::Register(register(2, &[(1, 21), (2, 22)])).into());
+    }
+
     fn apply(&mut self, command: &Command) -> Effects {
         self.index += 1;
         self.order.apply(self.index, command)
@@ -97,10 +126,13 @@ fn cuts(effects: &Effects) -> Vec<v1::Cut> {
 }
 
 fn any_command() -> impl Strategy<Value = Command> {
-    let ends = prop::collection::vec((0..=LANES + 1, 0..40_u64), 0..5);
+    let ends = prop::collection::vec((0..=LANES + 4, 0..40_u64), 0..5);
     prop_oneof![
         8 => (ends, 0..100_u64, 0..30_u64).prop_map(|(e, t, f)| cut(&e, t, f)),
         1 => (1..=LANES).prop_map(|lane| Kind::SealLane(SealLane { lane }).into()),
+        2 => (1..=LANES + 4, 1..=3_u64).prop_map(|(lane, unit)| move_lane(lane, unit)),
+        1 => (1..=4_u64).prop_map(close_stripe),
+        1 => (1..=3_u64).prop_map(open_stripe),
         1 => (1..=6_u8).prop_map(open_lane),
         1 => (10..14_u8).prop_map(|nonce| Kind::Register(register(1, &[(1, nonce)])).into()),
     ]
@@ -112,9 +144,12 @@ proptest! {
     #[test]
     fn every_history_keeps_the_invariants(commands in prop::collection::vec(any_command(), 1..80)) {
         let mut driven = Driven::new();
+        driven.add_units();
         let (mut next_lsn, mut log_time_us, mut cut_seq) = (1, 0, 0);
         let mut lengths = BTreeMap::<u64, u64>::new();
         let mut sealed = BTreeMap::<u64, u64>::new();
+        let (mut successors, mut ended) = (BTreeMap::new(), BTreeMap::new());
+        let mut write_sets = BTreeMap::<u64, Vec<u64>>::new();
         for command in &commands {
             let copy = Order::decode(&driven.order.encode()).expect("what was encoded");
             prop_assert_eq!(&copy, &driven.order);
@@ -138,7 +173,30 @@ proptest! {
                 if let Event::LaneSealed(seal) = event {
                     prop_assert_eq!(sealed.insert(seal.lane, seal.final_length), None);
                 }
+                if let Event::StripeClosed(closed) = event {
+                    prop_assert_eq!(closed.last_lsn, next_lsn - 1);
+                    prop_assert!(ended.insert(closed.stripe, closed.last_lsn).is_none());
+                }
             }
+            if let Outcome::LaneMoved { final_length, lane } = effects.outcome {
+                // LOG-I7: whoever sends again knows a final length, and so does whoever asks again.
+                let Some(Kind::MoveLane(moved)) = &command.kind else { panic!("{command}") };
+                prop_assert_eq!(sealed.get(&moved.lane), Some(&final_length));
+                let first = *successors.entry(moved.lane).or_insert(lane);
+                prop_assert_eq!(first, lane);
+                prop_assert_eq!(driven.order.lanes[&moved.lane].successor, lane);
+            }
+            for (stripe, last_lsn) in &ended {
+                prop_assert!(driven.order.stripes[stripe].closed);
+                prop_assert_eq!(driven.order.stripes[stripe].last_lsn, *last_lsn);
+                let mut lanes = driven.order.lanes.values().filter(|lane| lane.stripe == *stripe);
+                prop_assert!(lanes.all(|lane| lane.sealed));
+            }
+            for (stripe, units) in &write_sets {
+                prop_assert_eq!(&driven.order.stripes[stripe].units, units, "LOG-I12");
+            }
+            let stripes = driven.order.stripes.iter();
+            write_sets.extend(stripes.map(|(id, stripe)| (*id, stripe.units.clone())));
             prop_assert_eq!(driven.order.next_lsn, next_lsn);
             for (lane, length) in &sealed {
                 prop_assert_eq!(driven.order.lanes[lane].length, *length);
@@ -206,6 +264,67 @@ fn a_request_to_open_a_lane_that_comes_again_gets_the_same_lane() {
 }
 
 #[test]
+fn a_lane_that_moves_is_sealed_and_goes_on_once() {
+    let mut driven = Driven::new();
+    driven.add_units();
+    driven.apply(&cut(&[(1, 5)], 5, 0));
+    let effects = driven.apply(&move_lane(1, 2));
+    let moved = Outcome::LaneMoved {
+        final_length: 5,
+        lane: 4,
+    };
+    assert_eq!(effects.outcome, moved);
+    // In apply order: who hears the successor knows the final length.
+    let Event::LaneSealed(sealed) = effects.events[0] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((sealed.lane, sealed.final_length), (1, 5));
+    assert!(matches!(effects.events[1], Event::StripeOpened(_)));
+    assert!(matches!(&effects.events[2], Event::LaneOpened(opened) if opened.lane == 4));
+    // Asked again, on whatever units: the same, and nothing happens.
+    let before = driven.order.clone();
+    let again = driven.apply(&move_lane(1, 3));
+    assert_eq!((again.outcome, again.events), (moved, vec![]));
+    assert_eq!(
+        (&driven.order.lanes, &driven.order.stripes),
+        (&before.lanes, &before.stripes)
+    );
+    // LOG-I6: what comes late for the old lane changes nothing.
+    assert_eq!(driven.apply(&cut(&[(1, 9)], 6, 0)).events, vec![]);
+    assert_eq!(
+        cuts(&driven.apply(&cut(&[(1, 9), (4, 3)], 6, 0)))[0].first_lsn,
+        6
+    );
+}
+
+#[test]
+fn a_lane_that_cannot_go_on_is_not_sealed() {
+    let mut driven = Driven::new();
+    for (command, code) in [
+        (move_lane(1, 99), v1::RefusalCode::Invalid),
+        (move_lane(77, 1), v1::RefusalCode::NotFound),
+    ] {
+        let Outcome::Refused(refused) = driven.apply(&command).outcome else {
+            panic!("{command}")
+        };
+        assert_eq!(refused.code, code as i32);
+    }
+    let Command {
+        kind: Some(Kind::MoveLane(mut stolen)),
+    } = move_lane(1, 1)
+    else {
+        panic!("made so")
+    };
+    stolen.owner_incarnation = 8;
+    let effects = driven.apply(&Kind::MoveLane(stolen).into());
+    assert!(
+        matches!(effects.outcome, Outcome::Refused(_)),
+        "another owner"
+    );
+    assert!(!driven.order.lanes[&1].sealed);
+}
+
+#[test]
 fn past_the_bound_of_held_cuts_nothing_is_cut_until_some_are_forgotten() {
     let mut driven = Driven::new();
     for n in 1..=CUTS_HELD_MAX as u64 {
@@ -234,11 +353,18 @@ fn encodings_are_the_ones_of_version_1() {
         ("open-lane", open_lane(2)),
         ("cut", cut(&[(1, 2), (3, 300)], 1_767_225_600_000_000, 4)),
         ("seal-lane", Kind::SealLane(SealLane { lane: 3 }).into()),
+        ("open-stripe", open_stripe(2)),
+        ("close-stripe", close_stripe(1)),
+        ("move-lane", move_lane(3, 2)),
     ];
     for (name, command) in commands {
         written += &format!("{name} {}\n", hex(&prost::Message::encode_to_vec(&command)));
     }
     written += &format!("order {}\n", hex(&driven.order.encode()));
+    driven.add_units();
+    driven.apply(&move_lane(3, 2));
+    driven.apply(&close_stripe(1));
+    written += &format!("order-moved {}\n", hex(&driven.order.encode()));
     assert_eq!(
         written,
         include_str!("golden/v1/order.txt"),

@@ -285,6 +285,10 @@ impl Sequencer for Watched {
         self.noted(self.choice.sequencer.open_lane(request)).await
     }
 
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        self.noted(self.choice.sequencer.move_lane(request)).await
+    }
+
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,

@@ -16,6 +16,7 @@ pub trait Sequencer: Send + Sync {
     async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal>;
     async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal>;
     async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal>;
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal>;
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,

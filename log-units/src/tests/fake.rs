@@ -261,7 +261,7 @@ impl Known {
                 units: self.unit_refs(),
                 write_quorum: 1,
                 first_lsn: 1,
-                last_lsn: 0,
+                ..Default::default()
             }],
             cuts: self.cuts.get(self.forgotten..).unwrap_or_default().to_vec(),
             cluster_id: Bytes::from_static(CLUSTER),
@@ -293,6 +293,10 @@ impl Sequencer for FakeSequencer {
     }
 
     async fn open_lane(&self, _: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
+        not_here()
+    }
+
+    async fn move_lane(&self, _: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
         not_here()
     }
 

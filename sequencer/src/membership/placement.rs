@@ -3,7 +3,6 @@ use crate::membership::holdings::Holdings;
 use crate::membership::pulses::Pulses;
 use crate::order::{Order, Stripe};
 use dfs_wire::v1::UnitState;
-use std::collections::BTreeSet;
 
 /// How many units hold a stripe, and how many of them must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +46,15 @@ impl Sight<'_> {
         })
     }
 
+    /// This incarnation of the node.
+    pub(crate) fn beats(&self, (node, incarnation): (u64, u64)) -> bool {
+        let member = self.order.members.get(&node);
+        member.is_some_and(|member| member.incarnation == incarnation)
+            && self.pulses.is_beating(self.order, node)
+    }
+
     pub(crate) fn is_full(&self, unit: u64) -> bool {
-        let node = self.order.units.get(&unit).map_or(0, |row| row.node_id);
-        let space = self.pulses.space(self.order, node, unit);
+        let space = self.pulses.space(self.order, self.node(unit), unit);
         self.holdings.is_full(unit) || space.is_some_and(|space| space.full)
     }
 
@@ -57,59 +62,62 @@ impl Sight<'_> {
         self.is_live(unit) && !self.is_full(unit)
     }
 
-    /// An open stripe all of whose units are usable, the one with the fewest open lanes; else R usable
-    /// units, in distinct racks as far as there are; else, while fewer than R live at all, an open
-    /// stripe that still has a quorum, so that a lost unit does not stop a new owner.
-    pub(crate) fn place(&self, redundancy: Redundancy) -> Result<Placed, Unplaced> {
-        let whole = |stripe: &Stripe| stripe.units.iter().all(|unit| self.is_usable(*unit));
-        if let Some(stripe) = self.least_used(redundancy, whole) {
-            return Ok(stripe);
-        }
-        let usable: Vec<u64> = self
-            .order
-            .units
-            .keys()
-            .copied()
-            .filter(|unit| self.is_usable(*unit))
-            .collect();
-        if usable.len() >= redundancy.units as usize {
-            let units = self.spread(&usable, redundancy.units as usize);
-            return Ok(Placed {
-                units,
-                write_quorum: redundancy.write_quorum,
-            });
+    /// A whole write set without the units to avoid; else one with them; else, while fewer than R live
+    /// at all, an open stripe that still has a quorum, so that a lost unit does not stop a new owner.
+    pub(crate) fn place(&self, redundancy: Redundancy, avoid: &[u64]) -> Result<Placed, Unplaced> {
+        let whole = self.place_whole(redundancy, avoid);
+        if let Some(placed) = whole.or_else(|| self.place_whole(redundancy, &[])) {
+            return Ok(placed);
         }
         let quorate = |stripe: &Stripe| {
-            let usable = stripe
-                .units
-                .iter()
-                .filter(|unit| self.is_usable(**unit))
-                .count();
-            usable >= stripe.write_quorum as usize
+            let usable = stripe.units.iter().filter(|unit| self.is_usable(**unit));
+            usable.count() >= stripe.write_quorum as usize
         };
-        if let Some(stripe) = self.least_used(redundancy, quorate) {
-            return Ok(stripe);
+        if let Some((_, placed)) = self.least_used(redundancy, quorate) {
+            return Ok(placed);
         }
-        let live = self
-            .order
-            .units
-            .keys()
-            .filter(|unit| self.is_live(**unit))
-            .count();
-        let needed = redundancy.units;
-        if live >= redundancy.units as usize {
-            return Err(Unplaced::Full {
-                full: live - usable.len(),
-                needed,
-            });
-        }
-        Err(Unplaced::TooFew {
-            usable: usable.len(),
-            needed,
+        let (live, needed) = (self.count(|unit| self.is_live(unit)), redundancy.units);
+        let usable = self.count(|unit| self.is_usable(unit));
+        Err(if live >= needed as usize {
+            let full = live - usable;
+            Unplaced::Full { full, needed }
+        } else {
+            Unplaced::TooFew { usable, needed }
         })
     }
 
-    fn least_used(&self, redundancy: Redundancy, fits: impl Fn(&Stripe) -> bool) -> Option<Placed> {
+    /// Of the open stripes all of whose units are usable the one with the fewest open lanes. Another is
+    /// opened when every such stripe has lanes and R usable units are in none, so that lanes and bytes
+    /// spread; or when there is no such stripe and R units are usable.
+    pub(crate) fn place_whole(&self, redundancy: Redundancy, avoid: &[u64]) -> Option<Placed> {
+        let usable = |unit: u64| self.is_usable(unit) && !avoid.contains(&unit);
+        let whole = |stripe: &Stripe| stripe.units.iter().all(|unit| usable(*unit));
+        let open = self.least_used(redundancy, whole);
+        if let Some((0, placed)) = open {
+            return Some(placed);
+        }
+        let takes = |unit: &u64| usable(*unit) && (open.is_none() || self.stripes_of(*unit) == 0);
+        let (all, needed) = (self.order.units.keys().copied(), redundancy.units as usize);
+        let free: Vec<u64> = all.filter(takes).collect();
+        if free.len() < needed {
+            return open.map(|(_, placed)| placed);
+        }
+        Some(Placed {
+            units: self.spread(free, needed),
+            write_quorum: redundancy.write_quorum,
+        })
+    }
+
+    fn count(&self, is: impl Fn(u64) -> bool) -> usize {
+        self.order.units.keys().filter(|unit| is(**unit)).count()
+    }
+
+    /// With how many open lanes it has.
+    fn least_used(
+        &self,
+        redundancy: Redundancy,
+        fits: impl Fn(&Stripe) -> bool,
+    ) -> Option<(usize, Placed)> {
         let wanted = |stripe: &Stripe| {
             !stripe.closed
                 && stripe.units.len() >= redundancy.units as usize
@@ -128,39 +136,51 @@ impl Sight<'_> {
             .stripes
             .iter()
             .filter(|(_, stripe)| wanted(stripe));
-        let (_, stripe) = stripes.min_by_key(|(id, _)| (open_lanes(**id), **id))?;
-        Some(Placed {
+        let counted = stripes.map(|(id, stripe)| (open_lanes(*id), *id, stripe));
+        let (lanes, _, stripe) = counted.min_by_key(|(lanes, id, _)| (*lanes, *id))?;
+        let placed = Placed {
             units: stripe.units.clone(),
             write_quorum: stripe.write_quorum,
-        })
+        };
+        Some((lanes, placed))
     }
 
-    /// One unit of each rack in turn, those with the most room first.
-    fn spread(&self, usable: &[u64], count: usize) -> Vec<u64> {
-        let mut left: Vec<u64> = usable.to_vec();
-        left.sort_by_key(|unit| (std::cmp::Reverse(self.room(*unit)), *unit));
-        let mut chosen = Vec::with_capacity(count);
-        let mut racks = BTreeSet::new();
-        while chosen.len() < count && !left.is_empty() {
-            let next = left
-                .iter()
-                .position(|unit| !racks.contains(self.rack(*unit)));
-            let Some(next) = next else {
-                racks.clear();
-                continue;
+    /// In distinct racks as far as there are, then on distinct nodes; those in the fewest open stripes
+    /// first, then those with the most room.
+    fn spread(&self, mut free: Vec<u64>, count: usize) -> Vec<u64> {
+        let mut chosen: Vec<u64> = Vec::with_capacity(count);
+        while chosen.len() < count && !free.is_empty() {
+            let shares = |unit: u64| {
+                let same = |is: &dyn Fn(u64) -> bool| chosen.iter().filter(|c| is(**c)).count();
+                (
+                    same(&|other| self.rack(other) == self.rack(unit)),
+                    same(&|other| self.node(other) == self.node(unit)),
+                    self.stripes_of(unit),
+                    std::cmp::Reverse(self.room(unit)),
+                    unit,
+                )
             };
-            let unit = left.remove(next);
-            racks.insert(self.rack(unit));
-            chosen.push(unit);
+            let best = (0..free.len()).min_by_key(|at| shares(free[*at]));
+            chosen.extend(best.map(|at| free.remove(at)));
         }
         chosen.sort_unstable();
         chosen
     }
 
+    /// How many open ones it is part of.
+    fn stripes_of(&self, unit: u64) -> usize {
+        let stripes = self.order.stripes.values();
+        let has = |stripe: &&Stripe| !stripe.closed && stripe.units.contains(&unit);
+        stripes.filter(has).count()
+    }
+
+    fn node(&self, unit: u64) -> u64 {
+        self.order.units.get(&unit).map_or(0, |row| row.node_id)
+    }
+
     fn room(&self, unit: u64) -> u64 {
-        let node = self.order.units.get(&unit).map_or(0, |row| row.node_id);
         self.pulses
-            .space(self.order, node, unit)
+            .space(self.order, self.node(unit), unit)
             .map_or(0, |space| space.available_bytes)
     }
 

@@ -2,25 +2,25 @@
 use super::holdings::Holdings;
 use super::placement::{Redundancy, Sight, Unplaced};
 use super::pulses::{Pulses, SILENCE_US};
-use crate::order::command::{Kind, OpenStripe, Register, RegisterUnit};
+use crate::order::command::{Kind, OpenLane, OpenStripe, Register, RegisterUnit};
 use crate::order::{Order, Outcome};
 use dfs_wire::v1;
 
-const R3: Redundancy = Redundancy {
+pub(super) const R3: Redundancy = Redundancy {
     units: 3,
     write_quorum: 2,
 };
 
 /// One unit per node; node and unit ids are equal.
 #[derive(Default)]
-struct Cluster {
-    order: Order,
-    holdings: Holdings,
-    pulses: Pulses,
+pub(super) struct Cluster {
+    pub(super) order: Order,
+    pub(super) holdings: Holdings,
+    pub(super) pulses: Pulses,
 }
 
 impl Cluster {
-    fn of(racks: &[&str]) -> Cluster {
+    pub(super) fn of(racks: &[&str]) -> Cluster {
         let mut cluster = Cluster::default();
         for (index, rack) in racks.iter().enumerate() {
             let nonce = vec![index as u8 + 1; 16];
@@ -37,35 +37,51 @@ impl Cluster {
         cluster
     }
 
-    fn apply(&mut self, kind: Kind) -> Outcome {
+    pub(super) fn apply(&mut self, kind: Kind) -> Outcome {
         self.order
             .apply(self.order.applied_index + 1, &kind.into())
             .outcome
     }
 
-    fn lives(&mut self, unit_id: u64, available_bytes: u64, full: bool) {
+    pub(super) fn lives(&mut self, unit_id: u64, available_bytes: u64, full: bool) {
+        self.says_hello(unit_id);
+        self.pulses
+            .beat(beat(unit_id, available_bytes, full), unit_id, 0);
+    }
+
+    pub(super) fn says_hello(&mut self, unit_id: u64) {
         let hello = v1::UnitHello {
             unit_id,
             ..v1::UnitHello::default()
         };
         self.holdings.hello(&self.order, &hello, unit_id, 0);
-        self.pulses
-            .beat(beat(unit_id, available_bytes, full), unit_id, 0);
     }
 
     fn place(&self) -> Result<Vec<u64>, Unplaced> {
-        let Cluster {
-            order,
-            holdings,
-            pulses,
-        } = self;
+        self.place_without(&[])
+    }
+
+    fn place_without(&self, avoid: &[u64]) -> Result<Vec<u64>, Unplaced> {
+        let placed = self.sight().place(R3, avoid);
+        placed.map(|placed| placed.units)
+    }
+
+    pub(super) fn sight(&self) -> Sight<'_> {
         Sight {
-            order,
-            holdings,
-            pulses,
+            order: &self.order,
+            holdings: &self.holdings,
+            pulses: &self.pulses,
         }
-        .place(R3)
-        .map(|placed| placed.units)
+    }
+
+    pub(super) fn open_lane(&mut self, request: u8, units: &[u64]) {
+        self.apply(Kind::OpenLane(OpenLane {
+            request_id: vec![request; 16],
+            owner_node: 1,
+            owner_incarnation: 7,
+            units: units.to_vec(),
+            write_quorum: 2,
+        }));
     }
 
     fn open_stripe(&mut self, units: &[u64]) {
@@ -107,6 +123,36 @@ fn an_open_stripe_whose_units_all_live_comes_first() {
     assert_eq!(cluster.place(), Ok(vec![1, 2, 3]));
     cluster.pulses.broke(2, 2);
     assert_eq!(cluster.place(), Ok(vec![1, 4, 5]));
+}
+
+#[test]
+fn lanes_spread_over_stripes_and_a_stripe_is_opened_while_units_are_in_none() {
+    let mut cluster = Cluster::of(&["", "", "", "", "", ""]);
+    cluster.open_lane(1, &[1, 2, 3]);
+    assert_eq!(cluster.place(), Ok(vec![4, 5, 6]));
+    cluster.open_lane(2, &[4, 5, 6]);
+    assert_eq!(cluster.place(), Ok(vec![1, 2, 3]));
+    cluster.open_lane(3, &[1, 2, 3]);
+    assert_eq!(cluster.place(), Ok(vec![4, 5, 6]));
+    let mut five = Cluster::of(&["", "", "", "", ""]);
+    five.open_lane(1, &[1, 2, 3]);
+    assert_eq!(
+        five.place(),
+        Ok(vec![1, 2, 3]),
+        "the two others are no stripe"
+    );
+}
+
+#[test]
+fn units_to_avoid_are_avoided_while_there_are_others() {
+    let mut cluster = Cluster::of(&["", "", "", "", "", ""]);
+    cluster.open_stripe(&[1, 2, 3]);
+    assert_eq!(cluster.place(), Ok(vec![1, 2, 3]));
+    assert_eq!(cluster.place_without(&[2]), Ok(vec![4, 5, 6]));
+    cluster.open_stripe(&[4, 5, 6]);
+    assert_eq!(cluster.place_without(&[2]), Ok(vec![4, 5, 6]));
+    assert_eq!(cluster.place_without(&[1, 2, 3, 4]), Ok(vec![1, 2, 3]));
+    assert_eq!(cluster.sight().place_whole(R3, &[1, 2, 3, 4]), None);
 }
 
 #[test]

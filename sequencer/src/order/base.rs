@@ -29,6 +29,7 @@ impl Order {
             chain_high: lane.chain_high,
             chain_low: lane.chain_low,
             sealed: lane.sealed,
+            successor: lane.successor,
         };
         self.lanes.iter().map(state).collect()
     }
@@ -52,6 +53,7 @@ impl Order {
             write_quorum: stripe.write_quorum,
             first_lsn: stripe.first_lsn,
             last_lsn: stripe.last_lsn,
+            closed: stripe.closed,
         })
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 /// One entry of the Raft log.
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 32")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 32")]
     pub kind: Option<Kind>,
 }
 
@@ -30,6 +30,8 @@ pub enum Kind {
     SeatVoter(SeatVoter),
     #[prost(message, tag = "32")]
     UnseatVoter(UnseatVoter),
+    #[prost(message, tag = "9")]
+    MoveLane(MoveLane),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -117,6 +119,8 @@ pub struct OpenStripe {
     pub write_quorum: u32,
 }
 
+/// LOG-I16: lane and stripe ids never come back and neither opens again, so a stale one of these two
+/// closes what was closed, or what its leader saw lost.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct SealLane {
     #[prost(uint64, tag = "1")]
@@ -145,6 +149,21 @@ pub struct UnseatVoter {
     pub voter: u64,
 }
 
+/// Seals the lane and opens its successor over exactly these units, unless it has one already.
+#[derive(Clone, PartialEq, Message)]
+pub struct MoveLane {
+    #[prost(uint64, tag = "1")]
+    pub lane: u64,
+    #[prost(uint64, tag = "2")]
+    pub owner_node: u64,
+    #[prost(uint64, tag = "3")]
+    pub owner_incarnation: u64,
+    #[prost(uint64, repeated, tag = "4")]
+    pub units: Vec<u64>,
+    #[prost(uint32, tag = "5")]
+    pub write_quorum: u32,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -164,6 +183,7 @@ impl fmt::Display for Command {
             Some(Kind::CloseStripe(_)) => "close stripe",
             Some(Kind::SeatVoter(_)) => "seat voter",
             Some(Kind::UnseatVoter(_)) => "unseat voter",
+            Some(Kind::MoveLane(_)) => "move lane",
         })
     }
 }

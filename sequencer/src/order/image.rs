@@ -68,6 +68,9 @@ pub struct Lane {
     pub request_id: Vec<u8>,
     #[prost(uint64, tag = "9")]
     pub opened_index: u64,
+    /// The lane that goes on where this one was sealed; 0 while there is none.
+    #[prost(uint64, tag = "10")]
+    pub successor: u64,
 }
 
 /// The whole order.

@@ -18,6 +18,11 @@ impl Order {
         {
             return Effects::quiet(Outcome::LaneOpened { lane });
         }
+        self.add_lane(index, open)
+    }
+
+    /// A lane of its own for a registered owner; its stripe is opened with it if need be.
+    pub(super) fn add_lane(&mut self, index: u64, open: &OpenLane) -> Effects {
         let owner = self.members.get(&open.owner_node);
         if owner.is_none_or(|member| member.incarnation != open.owner_incarnation) {
             return Effects::refused(

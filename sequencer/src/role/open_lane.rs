@@ -48,22 +48,27 @@ impl SequencerRole {
                 write_quorum: 0,
             });
         }
-        seen.sight()
-            .place(self.config.redundancy)
-            .map_err(|unplaced| match unplaced {
-                Unplaced::TooFew { usable, needed } => {
-                    let why = format!("{usable} units live and have room, {needed} are needed");
-                    Refusal::new(Code::Unavailable, what, why).advice("Start the missing units")
-                }
-                Unplaced::Full { full, needed } => {
-                    let why = format!("{full} units are full, so fewer than {needed} have room");
-                    Refusal::new(Code::NoSpace, what, why)
-                }
-            })
+        let placed = seen.sight().place(self.config.redundancy, &[]);
+        placed.map_err(|unplaced| refusal(what, unplaced))
     }
 }
 
-fn answer(seen: &Seen, lane: u64) -> Result<v1::LaneOpened, Refusal> {
+/// Why there is no place for a lane now.
+pub(super) fn refusal(what: &str, unplaced: Unplaced) -> Refusal {
+    match unplaced {
+        Unplaced::TooFew { usable, needed } => {
+            let why = format!("{usable} units live and have room, {needed} are needed");
+            Refusal::new(Code::Unavailable, what, why).advice("Start the missing units")
+        }
+        Unplaced::Full { full, needed } => {
+            let why = format!("{full} units are full, so fewer than {needed} have room");
+            Refusal::new(Code::NoSpace, what, why)
+        }
+    }
+}
+
+/// The lane as it was opened, with what is known of its units now.
+pub(super) fn answer(seen: &Seen, lane: u64) -> Result<v1::LaneOpened, Refusal> {
     let opened = seen.order.lane_opened(lane);
     let mut opened = opened.unwrap_or_else(|| unreachable!("lane {lane} was just opened"));
     for unit in &mut opened.units {

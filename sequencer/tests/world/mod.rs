@@ -166,6 +166,24 @@ impl Process {
         };
         self.role.open_lane(request).await
     }
+
+    pub async fn move_lane(&self, lane: u64, avoid: &[u64]) -> Result<v1::LaneMoved, Refusal> {
+        let request = v1::MoveLaneRequest {
+            lane,
+            owner: Some(self.owner),
+            avoid_units: avoid.to_vec(),
+        };
+        self.role.move_lane(request).await
+    }
+
+    /// Beats for so long; a process that says nothing is gone.
+    pub async fn live(&self, time: Duration) {
+        let until = self.env.now() + time;
+        while self.env.now() < until {
+            assert!(self.beat().await, "the sequencer listens");
+            self.env.sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 fn beat_of(owner: &v1::Owner) -> v1::Beat {

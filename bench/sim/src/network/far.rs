@@ -39,6 +39,12 @@ impl Sequencer for FarSequencer {
         self.0.call("open lane", &request, sequencer, act).await
     }
 
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        let asked = request.clone();
+        let act = |role: Arc<dyn Sequencer>| async move { role.move_lane(asked).await };
+        self.0.call("move lane", &request, sequencer, act).await
+    }
+
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,

@@ -146,6 +146,10 @@ impl Sequencer for Lister {
         absent()
     }
 
+    async fn move_lane(&self, _: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        absent()
+    }
+
     async fn unit(&self, _: Requests<v1::UnitReport>) -> Result<Answers<v1::UnitOrder>, Refusal> {
         absent()
     }

@@ -84,7 +84,7 @@ impl FakeCluster {
             units: (0..r).map(|n| unit(stripe * 10 + n)).collect(),
             write_quorum: w,
             first_lsn: 1,
-            last_lsn: 0,
+            ..v1::StripeState::default()
         };
         let stripes: Vec<_> = (1..=stripes).map(stripe).collect();
         let ids = stripes

@@ -40,6 +40,10 @@ impl Sequencer for FakeSequencer {
         })
     }
 
+    async fn move_lane(&self, _: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        absent("MoveLane")
+    }
+
     async fn unit(&self, _: Requests<v1::UnitReport>) -> Result<Answers<v1::UnitOrder>, Refusal> {
         absent("Unit")
     }
@@ -131,7 +135,7 @@ impl State {
             length: 0,
             chain_high,
             chain_low,
-            sealed: false,
+            ..v1::LaneState::default()
         };
         self.lanes.insert(lane, state);
         self.opened.insert(request.request_id, opened.clone());

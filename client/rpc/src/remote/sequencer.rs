@@ -51,6 +51,11 @@ impl Sequencer for RemoteSequencer {
             .answer(self.client().open_lane(call(request)).await)
     }
 
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        self.connection
+            .answer(self.client().move_lane(call(request)).await)
+    }
+
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,

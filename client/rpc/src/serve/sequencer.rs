@@ -31,6 +31,13 @@ impl Sequencer for Front {
         answer(self.sequencer()?.open_lane(request.into_inner()).await)
     }
 
+    async fn move_lane(
+        &self,
+        request: Request<v1::MoveLaneRequest>,
+    ) -> Result<Response<v1::LaneMoved>, Status> {
+        answer(self.sequencer()?.move_lane(request.into_inner()).await)
+    }
+
     async fn unit(
         &self,
         request: Request<Streaming<v1::UnitReport>>,

@@ -44,6 +44,10 @@ impl Sequencer for Local {
         self.role()?.open_lane(request).await
     }
 
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        self.role()?.move_lane(request).await
+    }
+
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,
