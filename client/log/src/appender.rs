@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use dfs_wire::limits::{FRAME_GUARDS_BYTES_MAX, FRAME_TAGS_MAX, RECORD_BYTES_MAX};
 use dfs_wire::{Code, Refusal};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::outcome::{Outcome, Wait};
@@ -29,7 +30,7 @@ pub(crate) struct FramePlace {
 
 /// What a kind of log does for its appenders.
 pub(crate) trait LaneWriter: Send + Sync {
-    fn lane(&self) -> u64;
+    fn trail(&self) -> &Trail;
     /// Takes a checked draft, for which the window holds `cost` bytes until it is cut.
     fn push(&self, draft: Draft) -> Result<Ticket, Refusal>;
     fn in_flight(&self) -> InFlight;
@@ -84,7 +85,48 @@ impl Room {
     }
 }
 
-/// The writing end of one lane. Records lie in the lane in the order of the calls.
+/// One lane and its successors, as one sequence of records. It goes on after the appender is dropped.
+#[derive(Clone)]
+pub struct Trail(Arc<Mutex<Vec<Section>>>);
+
+/// What one lane holds of a trail.
+#[derive(Clone, Copy)]
+struct Section {
+    lane: u64,
+    /// Records in the lanes before it.
+    before: u64,
+}
+
+impl Trail {
+    pub(crate) fn new(lane: u64) -> Trail {
+        Trail(Arc::new(Mutex::new(vec![Section { lane, before: 0 }])))
+    }
+
+    /// The last lane was sealed at this length; `lane` goes on.
+    pub(crate) fn goes_on(&self, final_length: u64, lane: u64) {
+        let mut sections = self.0.lock();
+        let before = sections.last().map_or(0, |last| last.before) + final_length;
+        // One for each move: units were lost before it, so there are few.
+        sections.push(Section { lane, before });
+    }
+
+    /// Which record of the appender lies at (lane, idx); none: another's.
+    pub fn nth(&self, lane: u64, idx: u64) -> Option<u64> {
+        let sections = self.0.lock();
+        let section = sections.iter().rev().find(|section| section.lane == lane)?;
+        Some(section.before + idx)
+    }
+
+    pub fn has(&self, lane: u64) -> bool {
+        self.nth(lane, 0).is_some()
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.0.lock().last().map_or(0, |section| section.lane)
+    }
+}
+
+/// The writing end of a lane and its successors. Records lie there in the order of the calls.
 pub struct Appender {
     writer: Arc<dyn LaneWriter>,
     window: Window,
@@ -123,8 +165,14 @@ impl Appender {
         Ok(Ok(ticket))
     }
 
+    /// The lane that is written to now; it may have a successor (LOG-A4).
     pub fn lane(&self) -> u64 {
-        self.writer.lane()
+        self.writer.trail().last()
+    }
+
+    /// The lanes so far, and those to come.
+    pub fn trail(&self) -> &Trail {
+        self.writer.trail()
     }
 
     pub fn in_flight(&self) -> InFlight {
@@ -167,28 +215,22 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
 /// A record on its way. Answered only by the cut stream (LOG-A6); dropping it recalls nothing.
 pub struct Ticket {
     wait: Wait<Result<FramePlace, Refusal>>,
-    lane: u64,
-    idx: u64,
+    nth: u64,
     offset: u64,
 }
 
 impl Ticket {
-    pub(crate) fn new(outcome: &Arc<FrameOutcome>, lane: u64, idx: u64, offset: u64) -> Ticket {
+    pub(crate) fn new(outcome: &Arc<FrameOutcome>, nth: u64, offset: u64) -> Ticket {
         Ticket {
             wait: outcome.wait(),
-            lane,
-            idx,
+            nth,
             offset,
         }
     }
 
-    /// Where the record lies in its lane; fixed before it is sent.
-    pub fn idx(&self) -> u64 {
-        self.idx
-    }
-
-    pub fn lane(&self) -> u64 {
-        self.lane
+    /// How many records its appender took before it; [`Trail::nth`] tells the same of a place in the log.
+    pub fn nth(&self) -> u64 {
+        self.nth
     }
 
     /// Waits until the record is cut. A refusal says by `not_done` whether it may still come to lie in the log.

@@ -15,6 +15,7 @@ mod end;
 mod finding;
 mod hub;
 mod lane;
+mod line;
 mod reader;
 mod retry;
 mod scan;
@@ -58,7 +59,7 @@ impl ClusterLog {
 #[async_trait]
 impl SharedLog for ClusterLog {
     async fn appender(&self, owner: v1::Owner) -> Result<Appender, Refusal> {
-        lane::open(&self.hub, owner).await
+        line::open(&self.hub, owner).await
     }
 
     async fn follow(&self, from: Lsn, what: Follow) -> Result<Follower, Refusal> {

@@ -13,7 +13,9 @@ use crate::appender::{FrameOutcome, FramePlace, InFlight, Room, Ticket};
 use crate::shared_log::{Draft, FrameAt};
 use crate::tail::{Frozen, Tail};
 
+mod hand_over;
 mod unit_lane;
+pub(crate) use hand_over::Remainder;
 pub(crate) use unit_lane::Link;
 use unit_lane::UnitLane;
 
@@ -63,6 +65,8 @@ pub(crate) enum Disagreement {
     End,
     /// Other bytes have this place.
     Chain,
+    /// The lane was sealed below what was cut, or inside a frame.
+    Seal,
 }
 
 impl Machine {
@@ -393,5 +397,7 @@ impl Kept {
     }
 }
 
+#[cfg(test)]
+mod move_tests;
 #[cfg(test)]
 mod tests;

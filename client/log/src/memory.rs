@@ -10,7 +10,7 @@ use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::appender::{Appender, FramePlace, InFlight, LaneWriter, Room, Ticket, Window};
+use crate::appender::{Appender, FramePlace, InFlight, LaneWriter, Room, Ticket, Trail, Window};
 use crate::follower::{Follower, Source};
 use crate::shared_log::{Batch, Draft, Event, Follow, FrameAt, Lsn, SharedLog, wants};
 use crate::tail::{Frozen, Tail};
@@ -44,6 +44,10 @@ struct Lane {
     frozen: Vec<Frozen>,
     in_flight: InFlight,
     window: Window,
+    owner: v1::Owner,
+    trail: Trail,
+    /// Records cut so far.
+    length: u64,
 }
 
 impl MemoryLog {
@@ -78,6 +82,15 @@ impl MemoryLog {
     pub fn cut(&self) -> bool {
         cut(&self.state, self.env.wall_us())
     }
+
+    /// Seals every lane at what was cut; all go on in successors (LOG-A4).
+    pub fn move_lanes(&self) {
+        let mut state = self.state.lock();
+        let lanes = std::mem::take(&mut state.lanes);
+        let first = lanes.keys().last().map_or(1, |last| last + 1);
+        let moved = (first..).zip(lanes.into_values());
+        state.lanes = moved.map(|(id, lane)| (id, lane.moved(id))).collect();
+    }
 }
 
 #[async_trait]
@@ -85,9 +98,9 @@ impl SharedLog for MemoryLog {
     async fn appender(&self, owner: v1::Owner) -> Result<Appender, Refusal> {
         let window = Window::new();
         let mut state = self.state.lock();
-        let lane = state.lanes.len() as u64 + 1;
-        let chain = first_chain(CLUSTER_ID, 1, lane, owner.node_id, owner.incarnation);
-        let (tail, in_flight) = (Tail::new(lane, chain), InFlight::default());
+        let lane = state.lanes.keys().last().map_or(1, |last| last + 1);
+        let (tail, in_flight) = (Tail::new(lane, chain_of(lane, owner)), InFlight::default());
+        let trail = Trail::new(lane);
         state.lanes.insert(
             lane,
             Lane {
@@ -95,12 +108,15 @@ impl SharedLog for MemoryLog {
                 frozen: vec![],
                 in_flight,
                 window: window.clone(),
+                owner,
+                trail: trail.clone(),
+                length: 0,
             },
         );
         let (state, advanced) = (self.state.clone(), self.advanced.clone());
         Ok(Appender::new(
             Arc::new(Writer {
-                lane,
+                trail,
                 state,
                 advanced,
             }),
@@ -158,6 +174,7 @@ impl State {
             for frozen in lane.frozen.drain(..) {
                 let (first_lsn, frame) = (self.records + 1, frozen.frame.clone());
                 self.records += u64::from(frame.header.count);
+                lane.length += u64::from(frame.header.count);
                 self.frames.push(FrameAt {
                     first_lsn,
                     cut_seq,
@@ -184,23 +201,43 @@ impl State {
     }
 }
 
+fn chain_of(lane: u64, owner: v1::Owner) -> u128 {
+    first_chain(CLUSTER_ID, 1, lane, owner.node_id, owner.incarnation)
+}
+
+impl Lane {
+    fn moved(mut self, lane: u64) -> Lane {
+        let mut tail = self.tail.hand_over(self.length);
+        tail.begin(lane, chain_of(lane, self.owner));
+        let frozen = self.frozen.iter().map(|frozen| tail.take_over(frozen));
+        let frozen = frozen.collect();
+        self.trail.goes_on(self.length, lane);
+        Lane {
+            tail,
+            frozen,
+            length: 0,
+            ..self
+        }
+    }
+}
+
 struct Writer {
-    lane: u64,
+    trail: Trail,
     state: Arc<Mutex<State>>,
     advanced: Option<Arc<Notify>>,
 }
 
 impl LaneWriter for Writer {
-    fn lane(&self) -> u64 {
-        self.lane
+    fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     fn push(&self, draft: Draft) -> Result<Ticket, Refusal> {
         let mut state = self.state.lock();
         let lane = state
             .lanes
-            .get_mut(&self.lane)
-            .expect("lanes of a memory log stay");
+            .get_mut(&self.trail.last())
+            .expect("lanes of a memory log go on");
         lane.in_flight.records += 1;
         lane.in_flight.bytes += draft.record.len() as u64;
         let ticket = lane.tail.push(draft, &mut lane.frozen);
@@ -212,7 +249,7 @@ impl LaneWriter for Writer {
     }
 
     fn in_flight(&self) -> InFlight {
-        self.state.lock().lanes[&self.lane].in_flight
+        self.state.lock().lanes[&self.trail.last()].in_flight
     }
 
     fn room(&self) -> Room {

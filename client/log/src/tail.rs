@@ -24,6 +24,8 @@ pub(crate) struct Frozen {
 
 pub(crate) struct Tail {
     lane: u64,
+    /// Records that its appender put into the lanes before this one.
+    before: u64,
     /// The end of what is frozen.
     end_idx: u64,
     chain: u128,
@@ -44,6 +46,7 @@ impl Tail {
     pub(crate) fn new(lane: u64, chain: u128) -> Tail {
         Tail {
             lane,
+            before: 0,
             end_idx: 0,
             chain,
             open: None,
@@ -90,7 +93,8 @@ impl Tail {
             outcome: Outcome::new(),
         });
         let offset = open.draft.records.len() as u64;
-        let ticket = Ticket::new(&open.outcome, self.lane, self.end_idx + offset, offset);
+        let nth = self.before + self.end_idx + offset;
+        let ticket = Ticket::new(&open.outcome, nth, offset);
         open.add(record);
         if open.is_full() {
             frozen.extend(self.freeze());
@@ -113,6 +117,46 @@ impl Tail {
             frame,
             outcome: open.outcome,
             cost: open.cost,
+        })
+    }
+
+    /// LOG-A4: the lane ends at `final_length`; what is open, and the counts of frames, go on in the next.
+    pub(crate) fn hand_over(&mut self, final_length: u64) -> Tail {
+        let (before, open) = (self.before + final_length, self.open.take());
+        self.end_idx = final_length;
+        let orders = std::mem::take(&mut self.orders);
+        Tail {
+            lane: 0,
+            before,
+            end_idx: 0,
+            chain: 0,
+            open,
+            orders,
+        }
+    }
+
+    /// Where the records go on that were handed over.
+    pub(crate) fn begin(&mut self, lane: u64, chain: u128) {
+        assert_eq!((self.lane, self.end_idx), (0, 0), "a lane begins empty");
+        (self.lane, self.chain) = (lane, chain);
+    }
+
+    /// A frame that was frozen for the lane before: the same records, with the next place here.
+    pub(crate) fn take_over(&mut self, frozen: &Frozen) -> Frozen {
+        let frame = frozen.frame.moved(self.lane, self.end_idx, self.chain);
+        self.end_idx = frame.end_idx();
+        self.chain = frame.chain_after();
+        Frozen {
+            frame,
+            ..frozen.clone()
+        }
+    }
+
+    /// Records that are open, and what they cost.
+    pub(crate) fn open_cost(&self) -> (u64, u64) {
+        let open = self.open.as_ref();
+        open.map_or((0, 0), |open| {
+            (open.draft.records.len() as u64, open.cost as u64)
         })
     }
 

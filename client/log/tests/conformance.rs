@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_log::testing::{FakeCluster, Rig, run};
@@ -53,4 +54,23 @@ async fn two_stripes_of_three_units() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_stripes_on_two_threads() {
     cluster(2, 3, 2).await;
+}
+
+/// Everything holds while all lanes are sealed again and again.
+#[tokio::test(start_paused = true)]
+async fn two_stripes_whose_lanes_move() {
+    let env = Env::real();
+    let cluster = FakeCluster::new(env.clone(), 2, 3, 2);
+    let one = ClusterLog::open(env.group("one"), cluster.connector(), OWNER_ONE);
+    let other = ClusterLog::open(env.group("other"), cluster.connector(), OWNER_OTHER);
+    let seals = env.group("seals");
+    let (own, sealed) = (seals.clone(), cluster.clone());
+    seals.spawn("seals", async move {
+        for n in 0_u64.. {
+            own.sleep(Duration::from_micros(500 + n * 777 % 5000)).await;
+            sealed.seal_lanes();
+        }
+    });
+    run(&rig(one, other)).await;
+    seals.stop().await;
 }

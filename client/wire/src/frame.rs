@@ -48,9 +48,13 @@ struct FixedHeader {
     reserved: U32,
 }
 const FIXED_BYTES: usize = size_of::<FixedHeader>();
+const LANE_AT: std::ops::Range<usize> = 8..16;
+const FIRST_IDX_AT: std::ops::Range<usize> = 16..24;
 const CHAIN_AT: std::ops::Range<usize> = 24..40;
 const HEADER_CRC_AT: usize = 56;
 const _: () = assert!(FIXED_BYTES == 64);
+const _: () = assert!(std::mem::offset_of!(FixedHeader, lane) == LANE_AT.start);
+const _: () = assert!(std::mem::offset_of!(FixedHeader, first_idx) == FIRST_IDX_AT.start);
 const _: () = assert!(std::mem::offset_of!(FixedHeader, chain) == CHAIN_AT.start);
 const _: () = assert!(std::mem::offset_of!(FixedHeader, header_crc32c) == HEADER_CRC_AT);
 
@@ -274,6 +278,17 @@ impl Frame {
     /// As stored and sent.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The same records with another place, in another lane: its bytes are others from the lane on (LOG-A4).
+    pub fn moved(&self, lane: u64, first_idx: u64, chain: u128) -> Frame {
+        let mut bytes = BytesMut::from(self.bytes.as_ref());
+        bytes[LANE_AT].copy_from_slice(&lane.to_le_bytes());
+        bytes[FIRST_IDX_AT].copy_from_slice(&first_idx.to_le_bytes());
+        bytes[CHAIN_AT].copy_from_slice(&chain.to_le_bytes());
+        let crc = header_crc(&bytes[..self.body.start]);
+        bytes[HEADER_CRC_AT..HEADER_CRC_AT + CRC_BYTES].copy_from_slice(&crc.to_le_bytes());
+        Frame::parse(bytes.freeze()).expect("only its place is new")
     }
 
     /// The encoded records, `header.count` of them. Shares the frame's bytes unless the body is compressed.

@@ -77,6 +77,17 @@ fn the_chain_depends_on_every_part() {
     assert!(changed.iter().all(|frame| frame.chain_after() != chain));
 }
 
+/// LOG-A4: on another lane it is as if it had been frozen there.
+#[test]
+fn a_frame_that_moves_has_another_place_and_the_same_records() {
+    for records in [vec![b"one".to_vec(), vec![]], vec![vec![7; 30_000]]] {
+        let draft = draft(records);
+        let moved = draft.freeze(5, 100, 42).moved(6, 0, 43);
+        assert_eq!(moved.bytes(), draft.freeze(6, 0, 43).bytes());
+        assert_eq!(moved.records().expect("well formed"), draft.records);
+    }
+}
+
 #[test]
 fn a_large_regular_body_is_compressed_and_read_back() {
     let draft = draft(vec![vec![7; 30_000], vec![8; 30_000]]);

@@ -360,9 +360,9 @@ impl Shard {
                     .overlay
                     .add(ticket, &planned, folded)
                     .map_err(view_failed)?;
-                let (idx, since) = (cut.idx(), self.hub.env.now());
+                let (nth, since) = (cut.nth(), self.hub.env.now());
                 primary.in_flight.push_back(InFlight {
-                    idx,
+                    nth,
                     ticket,
                     op: id,
                     gives,

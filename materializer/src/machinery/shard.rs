@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dfs_log::{Appender, Batch, Event, Follow, Follower};
+use dfs_log::{Appender, Batch, Event, Follow, Follower, Trail};
 use dfs_wire::{Code, Refusal, v1};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -87,9 +87,10 @@ pub(crate) struct Primary {
     pub(crate) in_flight: VecDeque<InFlight>,
 }
 
-/// Appended, not folded; in the order of the lane.
+/// Appended, not folded; in the order of the lane and its successors.
 pub(crate) struct InFlight {
-    pub(crate) idx: u64,
+    /// Among all records of the term.
+    pub(crate) nth: u64,
     pub(crate) ticket: Ticket,
     pub(crate) op: OpId,
     pub(crate) gives: Gives,
@@ -115,7 +116,7 @@ pub(crate) enum Gives {
 }
 
 pub(crate) struct Orphans {
-    lane: u64,
+    trail: Trail,
     in_flight: VecDeque<InFlight>,
     pub(crate) since: Instant,
 }
@@ -364,29 +365,43 @@ impl Shard {
         }
         self.compare_digests(&folded)?;
         if let Office::Candidate(appender, _) = &self.office
-            && appender.lane() == lane
+            && appender.trail().has(lane)
         {
             // Not observed as a term: it was void, another came first (FOLD-T0, T1).
             self.office = Office::Replica;
             self.stand();
         }
-        while let Some(landed) = self.pop_in_flight(lane, end_idx) {
-            let lsn = folded.first_lsn + (landed.idx - first_idx);
+        let Some(first) = self.nth_of_own(lane, first_idx) else {
+            return Ok(());
+        };
+        let end = first + (end_idx - first_idx);
+        while let Some(landed) = self.pop_in_flight(lane, end) {
+            let lsn = folded.first_lsn + (landed.nth - first);
             self.held = false;
             self.land(landed, lane, lsn, &folded);
         }
         Ok(())
     }
 
-    fn pop_in_flight(&mut self, lane: u64, end_idx: u64) -> Option<InFlight> {
+    /// Which record of this term, or of the one before, lies there (FOLD-T2: in one lane or a successor).
+    fn nth_of_own(&self, lane: u64, idx: u64) -> Option<u64> {
+        let of_term = match &self.office {
+            Office::Primary(primary) => primary.appender.trail().nth(lane, idx),
+            _ => None,
+        };
+        let orphans = self.orphans.as_ref();
+        of_term.or_else(|| orphans?.trail.nth(lane, idx))
+    }
+
+    fn pop_in_flight(&mut self, lane: u64, end: u64) -> Option<InFlight> {
         let in_flight = match (&mut self.office, &mut self.orphans) {
-            (Office::Primary(primary), _) if primary.appender.lane() == lane => {
+            (Office::Primary(primary), _) if primary.appender.trail().has(lane) => {
                 &mut primary.in_flight
             }
-            (_, Some(orphans)) if orphans.lane == lane => &mut orphans.in_flight,
+            (_, Some(orphans)) if orphans.trail.has(lane) => &mut orphans.in_flight,
             _ => return None,
         };
-        in_flight.pop_front_if(|first| first.idx < end_idx)
+        in_flight.pop_front_if(|first| first.nth < end)
     }
 
     /// A record of ours is folded: whoever waited for it is answered.
@@ -395,7 +410,7 @@ impl Shard {
             ticket, op, gives, ..
         } = landed;
         if let Office::Primary(primary) = &mut self.office
-            && primary.appender.lane() == lane
+            && primary.appender.trail().has(lane)
         {
             primary.overlay.folded(ticket);
         }
@@ -501,7 +516,7 @@ impl Shard {
         });
         let office = std::mem::replace(&mut self.office, Office::Replica);
         match office {
-            Office::Candidate(appender, _) if appender.lane() == lane => {
+            Office::Candidate(appender, _) if appender.trail().has(lane) => {
                 self.take_office(lsn, *appender)?;
             }
             Office::Primary(primary) => self.leave_office(*primary),
@@ -549,7 +564,7 @@ impl Shard {
         } = primary;
         let since = self.hub.env.now();
         self.orphans = Some(Orphans {
-            lane: appender.lane(),
+            trail: appender.trail().clone(),
             in_flight,
             since,
         });

@@ -29,13 +29,8 @@ pub(super) struct Finding {
 
 struct Behind {
     lane: Arc<Lane>,
-    later: Vec<Later>,
-}
-
-/// What was said of a lane that is behind: true only after what is still looked for.
-enum Later {
-    Cut(v1::CutLane, FramePlace),
-    Sealed(u64),
+    /// Cuts of the lane, true only after what is still looked for.
+    later: Vec<(v1::CutLane, FramePlace)>,
 }
 
 impl Finding {
@@ -67,31 +62,18 @@ impl Finding {
 
     pub(super) fn cut(&mut self, run: v1::CutLane, place: FramePlace) {
         if let Some(held) = self.lanes.get_mut(&run.lane) {
-            held.later.push(Later::Cut(run, place));
+            held.later.push((run, place));
         }
-    }
-
-    /// True: it will be told in its turn.
-    pub(super) fn sealed(&mut self, lane: u64, final_length: u64) -> bool {
-        let held = self.lanes.get_mut(&lane);
-        held.map(|held| held.later.push(Later::Sealed(final_length)))
-            .is_some()
     }
 }
 
 impl Behind {
     /// Everything before is found: what was said since is true now.
     fn catch_up(self, hub: &Hub) {
-        for later in self.later {
-            match later {
-                Later::Cut(run, place) => match self.lane.cut(&run, place) {
-                    Some(settled) => self.lane.answer(settled),
-                    None => hub.forget_lane(self.lane.id()),
-                },
-                Later::Sealed(final_length) => {
-                    self.lane.seal(final_length);
-                    hub.forget_lane(self.lane.id());
-                }
+        for (run, place) in self.later {
+            match self.lane.cut(&run, place) {
+                Some(settled) => self.lane.answer(settled),
+                None => hub.forget_lane(self.lane.id()),
             }
         }
     }

@@ -37,8 +37,7 @@ pub(super) struct Hub {
 #[derive(Default)]
 struct State {
     known: Option<Known>,
-    /// Lane to stripe, of all lanes.
-    lanes: BTreeMap<u64, u64>,
+    lanes: BTreeMap<u64, KnownLane>,
     stripes: BTreeMap<u64, Arc<v1::StripeState>>,
     /// Lanes of this process that may still be cut.
     own: BTreeMap<u64, Arc<Lane>>,
@@ -47,6 +46,14 @@ struct State {
     followers: Vec<Weak<CutQueue>>,
     /// The end, as somebody was answered.
     end: Lsn,
+}
+
+/// What is known of every lane.
+#[derive(Clone, Copy)]
+struct KnownLane {
+    stripe: u64,
+    /// LOG-I6: nothing of it is cut beyond.
+    final_length: Option<u64>,
 }
 
 /// The end, as heard.
@@ -114,7 +121,7 @@ impl Hub {
     pub(super) fn stripes(&self, first: Lsn, last: Lsn) -> Vec<Arc<v1::StripeState>> {
         let state = self.state.lock();
         let holds = |stripe: &&Arc<v1::StripeState>| {
-            stripe.first_lsn <= last && (stripe.last_lsn == 0 || stripe.last_lsn >= first)
+            stripe.first_lsn <= last && (!stripe.closed || stripe.last_lsn >= first)
         };
         state.stripes.values().filter(holds).cloned().collect()
     }
@@ -159,7 +166,12 @@ impl Hub {
             }
             Some(E::Cut(cut)) => self.hear_cut(&cut)?,
             Some(E::LaneOpened(lane)) => {
-                self.state.lock().lanes.insert(lane.lane, lane.stripe);
+                let mut state = self.state.lock();
+                let known = KnownLane {
+                    stripe: lane.stripe,
+                    final_length: None,
+                };
+                state.lanes.entry(lane.lane).or_insert(known);
             }
             Some(E::LaneSealed(sealed)) => self.hear_seal(sealed.lane, sealed.final_length),
             Some(E::StripeOpened(opened)) => {
@@ -172,7 +184,8 @@ impl Hub {
             }
             Some(E::StripeClosed(closed)) => {
                 if let Some(stripe) = self.state.lock().stripes.get_mut(&closed.stripe) {
-                    Arc::make_mut(stripe).last_lsn = closed.last_lsn;
+                    let stripe = Arc::make_mut(stripe);
+                    (stripe.last_lsn, stripe.closed) = (closed.last_lsn, true);
                 }
             }
             None => {}
@@ -238,13 +251,14 @@ impl Hub {
         }
     }
 
-    fn hear_seal(&self, lane: u64, final_length: u64) {
+    /// It stays here until all below its final length is cut, or found.
+    pub(super) fn hear_seal(&self, lane: u64, final_length: u64) {
         let own = {
             let mut state = self.state.lock();
-            if state.finding.sealed(lane, final_length) {
-                return;
+            if let Some(known) = state.lanes.get_mut(&lane) {
+                known.final_length = Some(final_length);
             }
-            state.own.remove(&lane)
+            state.own.get(&lane).cloned()
         };
         own.into_iter().for_each(|lane| lane.seal(final_length));
     }
@@ -291,8 +305,14 @@ impl Known {
 
 impl State {
     fn learn(&mut self, base: &v1::Base) {
-        self.lanes
-            .extend(base.lanes.iter().map(|lane| (lane.lane, lane.stripe)));
+        for lane in &base.lanes {
+            let known = self.lanes.entry(lane.lane).or_insert(KnownLane {
+                stripe: lane.stripe,
+                final_length: None,
+            });
+            let sealed = lane.sealed.then_some(lane.length);
+            known.final_length = known.final_length.or(sealed);
+        }
         let stripes = base.stripes.iter();
         self.stripes
             .extend(stripes.map(|stripe| (stripe.stripe, Arc::new(stripe.clone()))));
@@ -302,17 +322,28 @@ impl State {
         self.followers.iter().filter_map(Weak::upgrade)
     }
 
+    /// LOG-I6: records that were sent again would lie in the log twice. Nothing is heard beyond such a cut.
+    fn check_run(&self, run: &v1::CutLane) -> Result<(), Refusal> {
+        let (lane, to_idx) = (run.lane, run.to_idx);
+        let Some(known) = self.lanes.get(&lane) else {
+            let why = format!("lane {lane} was cut and never opened");
+            return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
+        };
+        match known.final_length {
+            Some(final_length) if to_idx > final_length => {
+                tracing::error!(lane, final_length, to_idx, "I6: a sealed lane was cut");
+                let why =
+                    format!("lane {lane} was sealed at {final_length} and cut up to {to_idx}");
+                Err(Refusal::new(Code::Corrupt, "stream of cuts", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Followers get the cut before anybody hears of its own records, so that who was answered finds
     /// the fold already woken.
     fn apply(&mut self, cut: &v1::Cut) -> Result<Vec<(Arc<Lane>, Settled)>, Refusal> {
-        if let Some(run) = cut
-            .lanes
-            .iter()
-            .find(|run| !self.lanes.contains_key(&run.lane))
-        {
-            let why = format!("lane {} was cut and never opened", run.lane);
-            return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
-        }
+        cut.lanes.iter().try_for_each(|run| self.check_run(run))?;
         if cut.lanes.iter().any(|run| !self.finding.has_room(run.lane)) {
             let why = "records of a lane that were missed are not found yet";
             return Err(Refusal::new(Code::Unavailable, "stream of cuts", why));
@@ -338,7 +369,7 @@ impl State {
                     None => disagreed |= self.own.remove(&run.lane).is_some(),
                 }
             }
-            let stripe = self.lanes[&run.lane];
+            let stripe = self.lanes[&run.lane].stripe;
             let next = first_lsn + (run.to_idx - run.from_idx);
             let (lane, from_idx, last_lsn) = (run.lane, run.from_idx, next - 1);
             segments.push(Segment {

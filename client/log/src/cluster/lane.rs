@@ -1,23 +1,25 @@
 //! One lane of this process: the append machine behind a lock, and the tasks that carry out what it says.
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use dfs_wire::frame::{chain_halves, chain_of};
+use dfs_wire::frame::chain_halves;
 use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::hub::Hub;
-use super::{retry, unit_stream};
-use crate::appender::{Appender, FramePlace, InFlight, LaneWriter, Room, Ticket, Window};
-use crate::machine::{Machine, Settled};
+use super::line::Line;
+use super::unit_stream;
+use crate::appender::{FramePlace, InFlight, Room, Ticket, Window};
+use crate::machine::{Machine, Remainder, Settled};
 use crate::shared_log::{Draft, FrameAt};
-use crate::tail::Tail;
 
 pub(super) struct Lane {
     id: u64,
     pub(super) stripe: u64,
     pub(super) units: Vec<v1::UnitRef>,
     pub(super) hub: Arc<Hub>,
+    /// The appender's, whose lanes it and its successors are.
+    line: Weak<Line>,
     window: Window,
     state: Mutex<State>,
     /// One per unit: there may be something to send.
@@ -26,57 +28,49 @@ pub(super) struct Lane {
 
 struct State {
     machine: Machine,
+    /// The final length, once it was heard (LOG-I6).
+    sealed: Option<u64>,
     /// Why the lane takes nothing more.
     ended: Option<Refusal>,
 }
 
-/// Opens a lane and starts one task per unit.
-pub(super) async fn open(hub: &Arc<Hub>, owner: v1::Owner) -> Result<Appender, Refusal> {
-    let request_id = hub.env.random_u128().to_be_bytes().to_vec().into();
-    let request = v1::OpenLaneRequest {
-        request_id,
-        owner: Some(owner),
-    };
-    let opened = retry::ask(hub, "opening a lane", |sequencer| {
-        let request = request.clone();
-        async move { sequencer.open_lane(request).await }
-    })
-    .await?;
-    let lane = Lane::new(hub.clone(), opened)?;
-    hub.add_lane(lane.clone());
-    for unit in 0..lane.units.len() {
-        hub.env
-            .spawn("append stream", unit_stream::run(lane.clone(), unit));
+/// Of a lane that was opened: its units, and how many of them must hold what is cut.
+pub(super) fn write_set(opened: &v1::LaneOpened) -> Result<(Vec<u64>, usize), Refusal> {
+    let (units, write_quorum) = (&opened.units, opened.write_quorum as usize);
+    if write_quorum == 0 || write_quorum > units.len() {
+        let why = format!("a quorum of {write_quorum} among {} units", units.len());
+        let what = format!("lane {}", opened.lane);
+        return Err(Refusal::new(Code::Invalid, what, why));
     }
-    Ok(Appender::new(lane.clone(), lane.window.clone()))
+    let ids = units.iter().map(|unit| unit.unit_id).collect();
+    Ok((ids, write_quorum))
 }
 
 impl Lane {
-    fn new(hub: Arc<Hub>, opened: v1::LaneOpened) -> Result<Arc<Lane>, Refusal> {
-        let (units, write_quorum) = (opened.units, opened.write_quorum as usize);
-        if write_quorum == 0 || write_quorum > units.len() {
-            let why = format!("a quorum of {write_quorum} among {} units", units.len());
-            return Err(Refusal::new(
-                Code::Invalid,
-                format!("lane {}", opened.lane),
-                why,
-            ));
-        }
-        let tail = Tail::new(opened.lane, chain_of(opened.chain_high, opened.chain_low));
-        let ids: Vec<u64> = units.iter().map(|unit| unit.unit_id).collect();
-        let machine = Machine::new(tail, &ids, write_quorum);
-        Ok(Arc::new(Lane {
+    pub(super) fn new(line: &Arc<Line>, opened: v1::LaneOpened, machine: Machine) -> Arc<Lane> {
+        Arc::new(Lane {
             id: opened.lane,
             stripe: opened.stripe,
-            wakes: units.iter().map(|_| Notify::new()).collect(),
-            units,
-            hub,
-            window: Window::new(),
+            wakes: opened.units.iter().map(|_| Notify::new()).collect(),
+            units: opened.units,
+            hub: line.hub.clone(),
+            line: Arc::downgrade(line),
+            window: line.window.clone(),
             state: Mutex::new(State {
                 machine,
+                sealed: None,
                 ended: None,
             }),
-        }))
+        })
+    }
+
+    /// Makes it known to the cuts, then carries its frames; before, nothing of it is sent.
+    pub(super) fn start(self: &Arc<Self>) {
+        self.hub.add_lane(self.clone());
+        for unit in 0..self.units.len() {
+            let stream = unit_stream::run(self.clone(), unit);
+            self.hub.env.spawn("append stream", stream);
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -168,14 +162,61 @@ impl Lane {
         }
     }
 
-    /// LOG-I6: nothing at or beyond the final length will ever be cut.
+    /// LOG-I6: nothing at or beyond the final length will ever be cut here; it goes on in a successor.
     pub(super) fn seal(&self, final_length: u64) {
-        let why = format!("sealed at {final_length}");
-        self.end(Refusal::new(
-            Code::Unavailable,
-            format!("lane {}", self.id),
-            why,
-        ));
+        let known = *self.state.lock().sealed.get_or_insert(final_length);
+        if known != final_length {
+            let why = format!("it was sealed at {known}, and at {final_length}");
+            self.end(Refusal::new(
+                Code::Corrupt,
+                format!("lane {}", self.id),
+                why,
+            ));
+        }
+        self.stir();
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.state.lock().sealed.is_some()
+    }
+
+    /// Whether it goes on where it is should be looked at.
+    pub(super) fn stir(&self) {
+        if let Some(line) = self.line.upgrade() {
+            line.stir();
+        }
+    }
+
+    /// LOG-A4: what the final length leaves goes on in the lane that `succeed` makes of it.
+    pub(super) fn hand_over(&self, final_length: u64) -> Result<Remainder, Refusal> {
+        let left = {
+            let mut state = self.state.lock();
+            state.sealed = Some(final_length);
+            state.machine.hand_over(final_length)
+        };
+        left.map_err(|disagreement| {
+            let (lane, cut) = (self.id, self.cut_idx());
+            tracing::error!(lane, cut, final_length, ?disagreement, "a lane's seal");
+            let why = format!("sealed at {final_length}, and it was cut up to {cut}");
+            Refusal::new(Code::Corrupt, format!("lane {lane}"), why)
+        })
+    }
+
+    /// It was handed over, or closed: nothing is awaited here but the cuts below its end.
+    pub(super) fn leave(&self) {
+        if self.with(|machine| machine.is_settled()) {
+            self.hub.forget_lane(self.id);
+        }
+        self.wake();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.with(|machine| machine.is_settled())
+    }
+
+    pub(super) fn let_go(&self) {
+        self.with(Machine::let_go);
+        self.wake();
     }
 
     /// Some of its records were cut where nobody can read them: their outcome stays unknown.
@@ -184,7 +225,15 @@ impl Lane {
         self.end(Refusal::new(Code::TimedOut, what, why.to_string()));
     }
 
+    /// The sequencer and this lane disagree: nothing of the whole line can be trusted to come to its end.
     fn end(&self, refusal: Refusal) {
+        match self.line.upgrade() {
+            Some(line) => line.end(&refusal),
+            None => self.abandon(&refusal),
+        }
+    }
+
+    pub(super) fn abandon(&self, refusal: &Refusal) {
         let waiting = {
             let mut state = self.state.lock();
             state.ended = Some(refusal.clone());
@@ -196,43 +245,35 @@ impl Lane {
             .for_each(|outcome| outcome.set(Err(refusal.clone())));
         self.wake();
     }
-}
 
-impl LaneWriter for Lane {
-    fn lane(&self) -> u64 {
-        self.id
-    }
-
-    fn push(&self, draft: Draft) -> Result<Ticket, Refusal> {
-        let (ticket, new) = {
+    pub(super) fn push(&self, draft: Draft) -> Result<Ticket, Refusal> {
+        let (ticket, new, missed) = {
             let mut state = self.state.lock();
             if let Some(refusal) = &state.ended {
                 return Err(refusal.clone());
             }
-            state.machine.push(draft)
+            let (ticket, new) = state.machine.push(draft);
+            (ticket, new, new && state.machine.misses_a_unit())
         };
         if new {
             self.wake();
         }
+        if missed {
+            self.stir();
+        }
         Ok(ticket)
     }
 
-    fn in_flight(&self) -> InFlight {
+    pub(super) fn in_flight(&self) -> InFlight {
         self.with(|machine| machine.in_flight())
     }
 
-    fn room(&self) -> Room {
+    pub(super) fn room(&self) -> Room {
         self.with(|machine| machine.room())
     }
 
-    fn close(&self) {
-        let settled = self.with(|machine| {
-            machine.close();
-            machine.is_settled()
-        });
-        if settled {
-            self.hub.forget_lane(self.id);
-        }
-        self.wake();
+    /// No more records come; then `leave` it.
+    pub(super) fn close(&self) {
+        self.with(Machine::close);
     }
 }

@@ -121,10 +121,10 @@ impl Reader {
         }
         let from = self.next;
         let scan = |stripe: Arc<dfs_wire::v1::StripeState>| {
-            let last_lsn = if stripe.last_lsn == 0 {
-                through
-            } else {
+            let last_lsn = if stripe.closed {
                 stripe.last_lsn.min(through)
+            } else {
+                through
             };
             let tags = self.tags.iter().map(|tag| tag.0).collect();
             let wanted = Wanted {

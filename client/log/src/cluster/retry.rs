@@ -11,7 +11,7 @@ use super::hub::Hub;
 /// One attempt at anything that answers at once when it is well.
 pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(5);
 /// A question to the sequencer outlives its restart, so that a caller sees only latency.
-const ASK_TIME: Duration = Duration::from_secs(10);
+pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Whoever waits for a role that restarts sees at most this on top.
 const PAUSE_MAX: Duration = Duration::from_millis(250);

@@ -34,6 +34,7 @@ pub(super) async fn run(lane: Arc<Lane>, unit: usize) {
             machine.disconnected(unit);
             machine.staged_idx(unit)
         });
+        lane.stir();
         failures = if now > staged { 1 } else { failures + 1 };
         if failures.is_multiple_of(REFRESH_AFTER) {
             lane.hub.refresh();
@@ -139,12 +140,17 @@ fn send(lane: &Lane, unit: usize, sender: &mpsc::Sender<v1::AppendRequest>) -> b
 }
 
 fn hear(lane: &Lane, unit: usize, credits: &[v1::Credit]) {
-    let (due, given_up) = lane.with(|machine| {
+    let (due, given_up, stirs) = lane.with(|machine| {
+        let was_full = machine.is_full(unit);
         let due = credits
             .iter()
             .fold(false, |due, credit| machine.credit(unit, credit) | due);
-        (due, machine.link(unit) == Link::GivenUp)
+        let given_up = machine.link(unit) == Link::GivenUp;
+        (due, given_up, given_up || was_full != machine.is_full(unit))
     });
+    if stirs {
+        lane.stir();
+    }
     if due {
         lane.wake();
     }

@@ -15,28 +15,36 @@ const W: usize = 2;
 
 /// A log unit as LOG-U1 says: contiguous, refuses gaps, forgets what is not synced.
 #[derive(Default)]
-struct Unit {
-    frames: Vec<Frame>,
+pub(super) struct Unit {
+    pub(super) lane: u64,
+    pub(super) frames: Vec<Frame>,
     durable: usize,
-    knows_lane: bool,
+    pub(super) knows_lane: bool,
     full: bool,
-    inbox: VecDeque<Vec<Bytes>>,
-    credits: VecDeque<v1::Credit>,
+    pub(super) inbox: VecDeque<Vec<Bytes>>,
+    pub(super) credits: VecDeque<v1::Credit>,
     last: Option<v1::Credit>,
 }
 
 impl Unit {
+    pub(super) fn of(lane: u64) -> Unit {
+        Unit {
+            lane,
+            ..Unit::default()
+        }
+    }
+
     fn end(&self) -> u64 {
         self.frames.last().map_or(0, Frame::end_idx)
     }
 
-    fn durable_idx(&self) -> u64 {
+    pub(super) fn durable_idx(&self) -> u64 {
         self.frames[..self.durable].last().map_or(0, Frame::end_idx)
     }
 
     fn credit(&mut self, gap: bool) {
         self.credits.push_back(v1::Credit {
-            lane: LANE,
+            lane: self.lane,
             staged_idx: self.end(),
             durable_idx: self.durable_idx(),
             window_bytes: 3000,
@@ -46,7 +54,12 @@ impl Unit {
         });
     }
 
-    fn receive(&mut self) {
+    pub(super) fn sync(&mut self) {
+        self.durable = self.frames.len();
+        self.credit(false);
+    }
+
+    pub(super) fn receive(&mut self) {
         let Some(frames) = self.inbox.pop_front() else {
             return;
         };
@@ -62,7 +75,7 @@ impl Unit {
         self.credit(gap && self.knows_lane);
     }
 
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.frames.truncate(self.durable);
         self.inbox.clear();
         self.credits.clear();
@@ -128,7 +141,7 @@ impl World {
     fn new() -> World {
         World {
             machine: Machine::new(Tail::new(LANE, 99), &[1, 2, 3], W),
-            units: (0..R).map(|_| Unit::default()).collect(),
+            units: (0..R).map(|_| Unit::of(LANE)).collect(),
             sent: BTreeMap::new(),
             pushed: Vec::new(),
             tickets: Vec::new(),
@@ -145,11 +158,7 @@ impl World {
             } => self.push(size, key, privileged),
             Step::Take { unit, bytes_max } => self.take(unit, bytes_max),
             Step::Receive(unit) => self.units[unit].receive(),
-            Step::Sync(unit) => {
-                let unit = &mut self.units[unit];
-                unit.durable = unit.frames.len();
-                unit.credit(false);
-            }
+            Step::Sync(unit) => self.units[unit].sync(),
             Step::Hear(unit) => {
                 if let Some(credit) = self.units[unit].credits.pop_front() {
                     self.hear(unit, credit);
@@ -197,10 +206,7 @@ impl World {
             privileged,
         };
         let (ticket, _) = self.machine.push(draft);
-        assert_eq!(
-            (ticket.lane(), ticket.idx()),
-            (LANE, self.pushed.len() as u64)
-        );
+        assert_eq!(ticket.nth(), self.pushed.len() as u64);
         self.pushed.push(record);
         self.tickets.push(Some(ticket));
     }

@@ -75,6 +75,17 @@ impl UnitLane {
         self.link = Link::GivenUp;
     }
 
+    /// The lane ends at `final_length`: nothing beyond it is ever sent or awaited.
+    pub(super) fn end_at(&mut self, final_length: u64) {
+        for idx in [
+            &mut self.sent_idx,
+            &mut self.staged_idx,
+            &mut self.durable_idx,
+        ] {
+            *idx = final_length.min(*idx);
+        }
+    }
+
     pub(super) fn hold(&self) -> Option<Duration> {
         let doubled = HOLD_MIN * (1 << self.holds.saturating_sub(1).min(10));
         (self.link == Link::Held).then(|| doubled.min(HOLD_MAX))

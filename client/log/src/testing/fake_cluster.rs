@@ -62,6 +62,7 @@ pub(super) struct State {
     pub(super) sequencer_epoch: u64,
     holds_cuts: bool,
     lies_about_chains: bool,
+    pub(super) seals_late: bool,
     pub(super) scans: u64,
     pub(super) end_calls: u64,
 }
@@ -117,6 +118,7 @@ impl FakeCluster {
             sequencer_epoch: 0,
             holds_cuts: false,
             lies_about_chains: false,
+            seals_late: false,
             scans: 0,
             end_calls: 0,
         };
@@ -157,23 +159,6 @@ impl FakeCluster {
         self.change(|state| {
             let units = &mut state.stripes[stripe as usize].units;
             units[n as usize].state = v1::UnitState::Dead as i32;
-        });
-    }
-
-    /// All lanes end where they are.
-    pub fn seal_lanes(&self) {
-        self.change(|state| {
-            for lane in state.lanes.values_mut() {
-                lane.sealed = true;
-                let sealed = v1::LaneSealed {
-                    lane: lane.lane,
-                    final_length: lane.length,
-                    ..Default::default()
-                };
-                state.events.push(v1::LogEvent {
-                    event: Some(v1::log_event::Event::LaneSealed(sealed)),
-                });
-            }
         });
     }
 
@@ -248,6 +233,9 @@ impl State {
         };
         for lane in self.lanes.values_mut() {
             let stripe = &self.stripes[lane.stripe as usize - 1];
+            if lane.sealed {
+                continue; // LOG-I6
+            }
             let frames = |unit: &v1::UnitRef| self.units[&unit.unit_id].frames.get(&lane.lane);
             let held: Vec<_> = stripe.units.iter().filter_map(frames).collect();
             let mut ends: Vec<u64> = held

@@ -40,8 +40,13 @@ impl Sequencer for FakeSequencer {
         })
     }
 
-    async fn move_lane(&self, _: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
-        absent("MoveLane")
+    async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        self.0.change(|state| {
+            if state.sequencer_down {
+                return Err(away("sequencer"));
+            }
+            state.move_lane(&request)
+        })
     }
 
     async fn unit(&self, _: Requests<v1::UnitReport>) -> Result<Answers<v1::UnitOrder>, Refusal> {
@@ -112,36 +117,50 @@ impl Sequencer for FakeSequencer {
 
 impl State {
     fn open_lane(&mut self, request: v1::OpenLaneRequest) -> v1::LaneOpened {
+        let count = self.stripes.len() as u64;
+        let in_turn = (0..count).map(|n| (self.lanes.len() as u64 + n) % count + 1);
+        let mut open = in_turn.filter(|id| !self.stripes[*id as usize - 1].closed);
+        let stripe = open.next().expect("an open stripe");
+        self.open_on(stripe, request.owner, request.request_id)
+    }
+
+    pub(super) fn open_on(
+        &mut self,
+        stripe: u64,
+        owner: Option<v1::Owner>,
+        request_id: impl Into<bytes::Bytes>,
+    ) -> v1::LaneOpened {
         let lane = self.lanes.len() as u64 + 1;
-        let stripe = &self.stripes[(lane as usize - 1) % self.stripes.len()];
-        let owner = request.owner.unwrap_or_default();
-        let chain = first_chain(CLUSTER_ID, 1, lane, owner.node_id, owner.incarnation);
+        let stripe = &self.stripes[stripe as usize - 1];
+        let request_id = request_id.into();
+        let v1::Owner {
+            node_id,
+            incarnation,
+        } = owner.unwrap_or_default();
+        let chain = first_chain(CLUSTER_ID, 1, lane, node_id, incarnation);
         let (chain_high, chain_low) = chain_halves(chain);
         let opened = v1::LaneOpened {
             lane,
-            owner: request.owner,
+            owner,
             stripe: stripe.stripe,
             units: stripe.units.clone(),
             write_quorum: stripe.write_quorum,
             raft_index: 0,
             chain_high,
             chain_low,
-            request_id: request.request_id.clone(),
+            request_id: request_id.clone(),
         };
         let state = v1::LaneState {
             lane,
-            owner: request.owner,
+            owner,
             stripe: stripe.stripe,
-            length: 0,
             chain_high,
             chain_low,
             ..v1::LaneState::default()
         };
         self.lanes.insert(lane, state);
-        self.opened.insert(request.request_id, opened.clone());
-        self.events.push(v1::LogEvent {
-            event: Some(Event::LaneOpened(opened.clone())),
-        });
+        self.opened.insert(request_id, opened.clone());
+        self.tell(Event::LaneOpened(opened.clone()));
         opened
     }
 

@@ -127,19 +127,19 @@ impl Appending {
             state.cut(wall_us);
             credit
         });
-        Some((
-            Ok(v1::CreditBatch {
-                credits: vec![credit],
-            }),
-            self,
-        ))
+        let batch = |credit| v1::CreditBatch {
+            credits: vec![credit],
+        };
+        Some((credit.map(batch), self))
     }
 }
 
 impl State {
-    fn append(&mut self, id: u64, request: v1::AppendRequest) -> v1::Credit {
+    fn append(&mut self, id: u64, request: v1::AppendRequest) -> Result<v1::Credit, Refusal> {
         assert_eq!(request.unit_id, id);
         let unknown_lane = !self.lanes.contains_key(&request.lane);
+        let sealed = self.lanes.get(&request.lane).filter(|lane| lane.sealed);
+        let final_length = sealed.map_or(u64::MAX, |lane| lane.length);
         let unit = self.units.get_mut(&id).expect("a unit of this cluster");
         let full = unit.fault == Fault::Full;
         let lane = unit.frames.entry(request.lane).or_default();
@@ -147,6 +147,9 @@ impl State {
         let gap = request.first_idx > end(lane);
         for bytes in request.frames {
             let frame = Frame::parse(bytes).expect("the client sends whole frames");
+            if frame.end_idx() > final_length {
+                return Err(Refusal::new(Code::State, "frame", "the lane is sealed"));
+            }
             let is_next = frame.header.first_idx == end(lane);
             let first_idx = frame.header.first_idx;
             if let Ok(at) = lane.binary_search_by_key(&first_idx, |held| held.header.first_idx) {
@@ -156,7 +159,7 @@ impl State {
                 lane.push(frame);
             }
         }
-        v1::Credit {
+        Ok(v1::Credit {
             lane: request.lane,
             staged_idx: end(lane),
             durable_idx: end(lane),
@@ -164,7 +167,7 @@ impl State {
             full,
             unknown_lane,
             gap: gap && !unknown_lane,
-        }
+        })
     }
 
     /// The items from `next` on that this unit can answer now, and what follows them.

@@ -1,4 +1,4 @@
-//! Primaries crash and come back while clients append, retry and double their requests: every append lands once.
+//! Primaries crash and lanes move while clients append, retry and double their requests: every append lands once.
 use super::retries::{append, retry};
 use super::*;
 use futures::future::join_all;
@@ -62,6 +62,10 @@ fn log_with_delays(world: &SimWorld) -> Arc<MemoryLog> {
     env.spawn("cut", async move {
         loop {
             pace.sleep(Duration::from_millis(world.below(20))).await;
+            // What is appended and not cut goes on in other lanes, in the same term (FOLD-T2).
+            if world.below(8) == 0 {
+                cuts.move_lanes();
+            }
             cuts.cut();
         }
     });
