@@ -23,19 +23,7 @@ pub(crate) fn to_text(status: &Status, wide: bool) -> String {
         "sequencer     node {} {}  term {}  leader {}",
         sequencer.node_id, sequencer.role, sequencer.term, sequencer.leader
     );
-    for stripe in sequencer
-        .stripes
-        .iter()
-        .filter(|stripe| stripe.last_lsn == 0)
-    {
-        let units: Vec<u64> = stripe.units.iter().map(|unit| unit.unit_id).collect();
-        let (r, w) = (units.len(), stripe.write_quorum);
-        let _ = writeln!(
-            text,
-            "stripe {:<6} units {units:?}  R {r}  W {w}",
-            stripe.stripe
-        );
-    }
+    text.push_str(&stripe_lines(sequencer));
     for (unit, answer) in &status.units {
         let _ = writeln!(text, "{}", unit_line(unit, answer.as_ref().ok()));
     }
@@ -49,6 +37,63 @@ pub(crate) fn to_text(status: &Status, wide: bool) -> String {
         problems => text.push_str(&problems.join("\n")),
     }
     text
+}
+
+/// Closed ones are only read from, and only the newest are told.
+const CLOSED_TOLD: usize = 3;
+
+fn stripe_lines(sequencer: &v1::SequencerStatusAnswer) -> String {
+    let (stripes, lanes) = (&sequencer.stripes, &sequencer.lanes);
+    let open = stripes.iter().filter(|stripe| !stripe.closed);
+    let closed: Vec<_> = stripes.iter().filter(|stripe| stripe.closed).collect();
+    let (left_out, told) = closed.split_at(closed.len().saturating_sub(CLOSED_TOLD));
+    let mut text = String::new();
+    for stripe in open.chain(told.iter().copied()) {
+        let units: Vec<u64> = stripe.units.iter().map(|unit| unit.unit_id).collect();
+        let (r, w) = (units.len(), stripe.write_quorum);
+        let state = if stripe.closed {
+            format!("closed, LSNs {} to {}", stripe.first_lsn, stripe.last_lsn)
+        } else {
+            let on_it = |lane: &&v1::LaneState| !lane.sealed && lane.stripe == stripe.stripe;
+            let count = lanes.iter().filter(on_it).count() as u64;
+            format!("open  {}", figures::count(count, "lane", "lanes"))
+        };
+        let id = stripe.stripe;
+        let _ = writeln!(
+            text,
+            "stripe {id:<6} units {units:?}  R {r}  W {w}  {state}"
+        );
+    }
+    if !left_out.is_empty() {
+        let count = figures::count(left_out.len() as u64, "closed stripe", "closed stripes");
+        let _ = writeln!(text, "{count} more");
+    }
+    let sealed = lanes.iter().filter(|lane| lane.sealed).count();
+    if sealed > 0 {
+        let open = lanes.len() - sealed;
+        let _ = writeln!(text, "lanes         {open} open, {sealed} sealed");
+    }
+    text
+}
+
+/// LOG-D6: as long as there are no other units, its lanes wait.
+fn weak_stripes(sequencer: &v1::SequencerStatusAnswer) -> Vec<String> {
+    let members = sequencer.members.as_ref();
+    let is_live = |id: u64| {
+        let mut units = members.iter().flat_map(|members| &members.units);
+        units.any(|unit| unit.unit_id == id && unit.live)
+    };
+    let open = sequencer.stripes.iter().filter(|stripe| !stripe.closed);
+    let live = |stripe: &v1::StripeState| {
+        let units = stripe.units.iter();
+        units.filter(|unit| is_live(unit.unit_id)).count()
+    };
+    let weak = open.filter(|stripe| live(stripe) < stripe.write_quorum as usize);
+    weak.map(|stripe| {
+        let (id, live, w) = (stripe.stripe, live(stripe), stripe.write_quorum);
+        format!("stripe {id} has {live} live units and needs {w}: its lanes wait, or move when others live")
+    })
+    .collect()
 }
 
 fn unit_line(unit: &v1::UnitRef, answer: Option<&v1::UnitStatusAnswer>) -> String {
@@ -165,10 +210,11 @@ fn problems(status: &Status) -> Vec<String> {
     for lag in &status.sequencer.lagging {
         let missed = lag.cut_idx.saturating_sub(lag.durable_idx);
         problems.push(format!(
-            "unit {} stays out of lane {} until a new term opens another: {missed} records missed",
+            "unit {} stays out of lane {} until the lane moves: {missed} records missed",
             lag.unit_id, lag.lane
         ));
     }
+    problems.extend(weak_stripes(&status.sequencer));
     problems.extend(materializer_problems(status));
     problems
         .iter()
@@ -267,14 +313,14 @@ fn stripe_json(stripe: &v1::StripeState) -> Value {
     json!({
         "stripe": stripe.stripe, "units": units.collect::<Vec<_>>(),
         "write_quorum": stripe.write_quorum,
-        "first_lsn": stripe.first_lsn, "last_lsn": stripe.last_lsn,
+        "first_lsn": stripe.first_lsn, "last_lsn": stripe.last_lsn, "closed": stripe.closed,
     })
 }
 
 fn lane_json(lane: &v1::LaneState) -> Value {
     json!({
         "lane": lane.lane, "stripe": lane.stripe, "length": lane.length, "sealed": lane.sealed,
-        "owner": lane.owner.map(|owner| owner.node_id),
+        "successor": lane.successor, "owner": lane.owner.map(|owner| owner.node_id),
     })
 }
 
@@ -392,5 +438,40 @@ mod tests {
             "{problems}"
         );
         assert!(problems.contains("100 records missed"), "{problems}");
+    }
+    #[test]
+    fn open_and_closed_stripes_and_sealed_lanes_are_told() {
+        let mut status = status();
+        let stripe = |stripe, closed| v1::StripeState {
+            stripe,
+            closed,
+            write_quorum: 1,
+            first_lsn: 1,
+            last_lsn: if closed { 9 } else { 0 },
+            units: vec![v1::UnitRef {
+                unit_id: 7,
+                ..Default::default()
+            }],
+        };
+        let lane = |lane, stripe, sealed| v1::LaneState {
+            lane,
+            stripe,
+            sealed,
+            ..Default::default()
+        };
+        let sequencer = &mut status.sequencer;
+        sequencer.stripes = (1..=5).map(|id| stripe(id, id < 5)).collect();
+        sequencer.lanes = vec![lane(1, 4, true), lane(2, 5, false)];
+        let text = to_text(&status, false);
+        for told in [
+            "stripe 5      units [7]  R 1  W 1  open  1 lane\n",
+            "stripe 2      units [7]  R 1  W 1  closed, LSNs 1 to 9\n",
+            "\n1 closed stripe more\n",
+            "\nlanes         1 open, 1 sealed\n",
+            "problem: stripe 5 has 0 live units and needs 1",
+        ] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        assert_eq!(to_json(&status)["stripes"][0]["closed"], true);
     }
 }
