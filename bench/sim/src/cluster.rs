@@ -1,17 +1,22 @@
-//! The processes: one or three with a sequencer each, three with a unit each, two with materializers.
+//! The processes: one or three with a sequencer each, three or six with a unit each, two with materializers.
 use crate::alarms;
+use crate::faults::SEEDS_TO_A_ROUND;
 use crate::network::{Host, Network, SimConnector};
 use dfs_env::Env;
+use dfs_env::sim::SimWorld;
 use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
 use dfs_node::directory::Directory;
 use dfs_node::roles::{Place, RoleSet};
 use dfs_rpc::roles::{Connector, LogUnit, Materializer};
 use dfs_rpc::serve::SharedRoles;
+use dfs_wire::v1;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) const SEQUENCERS: [&str; 3] = ["s1", "s2", "s3"];
-pub(crate) const UNITS: [&str; 3] = ["u1", "u2", "u3"];
+pub(crate) const UNITS: [&str; 6] = ["u1", "u2", "u3", "u4", "u5", "u6"];
+/// Of every so many rounds of faults, the last has six units: two stripes.
+const SIX_UNITS_ONE_IN: u64 = 2;
 pub(crate) const MATERIALIZERS: [&str; 2] = ["m1", "m2"];
 /// The data directory of each process, on disks of its own.
 const DIR: &str = "d";
@@ -57,10 +62,25 @@ fn config(name: &str, sequencers: Vec<String>) -> NodeConfig {
     }
 }
 
+/// By the seed.
+pub(crate) fn has_six_units(world: &SimWorld) -> bool {
+    let round = world.seed() / SEEDS_TO_A_ROUND;
+    round % SIX_UNITS_ONE_IN == SIX_UNITS_ONE_IN - 1
+}
+
+pub(crate) fn units(world: &SimWorld) -> &'static [&'static str] {
+    &UNITS[..if has_six_units(world) { 6 } else { 3 }]
+}
+
 impl Cluster {
+    pub(crate) fn units(&self) -> &'static [&'static str] {
+        units(self.network.world())
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         let sequencers = self.sequencers.iter().copied();
-        sequencers.chain(UNITS).chain(MATERIALIZERS)
+        let units = self.units().iter().copied();
+        sequencers.chain(units).chain(MATERIALIZERS)
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -131,19 +151,39 @@ impl Cluster {
 
     /// The sequencer that leads now; the first one when none does.
     pub(crate) async fn leader(&self) -> &'static str {
+        let leading = self.leading().await;
+        leading.map_or(self.sequencers[0], |(name, _)| name)
+    }
+
+    async fn leading(&self) -> Option<(&'static str, v1::SequencerStatusAnswer)> {
         for name in self.sequencers {
             let host = self.network.host(&address(name));
             let role = host.and_then(|host| host.roles.read().sequencer.clone());
             if let Some(role) = role
-                && role
-                    .status()
-                    .await
-                    .is_ok_and(|status| status.role == "leader")
+                && let Ok(status) = role.status().await
+                && status.role == "leader"
             {
-                return name;
+                return Some((name, status));
             }
         }
-        self.sequencers[0]
+        None
+    }
+
+    /// Processes whose units are a stripe that has lanes, the one opened last first.
+    pub(crate) async fn stripe_in_use(&self) -> Vec<&'static str> {
+        let Some((_, status)) = self.leading().await else {
+            return Vec::new();
+        };
+        let has_lanes = |stripe: &&v1::StripeState| {
+            let mut lanes = status.lanes.iter();
+            lanes.any(|lane| !lane.sealed && lane.stripe == stripe.stripe)
+        };
+        let stripe = status.stripes.iter().rev().find(has_lanes);
+        let units = stripe
+            .map(|stripe| stripe.units.clone())
+            .unwrap_or_default();
+        let is_of = |name: &&&str| units.iter().any(|unit| unit.address == address(name));
+        self.units().iter().filter(is_of).copied().collect()
     }
 
     /// Who says so now; the first one when nobody does.

@@ -1,6 +1,6 @@
 //! What must hold when all clients are done and every process runs again.
 use crate::client::{Client, all_paths};
-use crate::cluster::{Cluster, MATERIALIZERS, UNITS, address};
+use crate::cluster::{Cluster, MATERIALIZERS, address};
 use crate::history::Asked;
 use dfs_env::Env;
 use dfs_fs::When;
@@ -78,7 +78,7 @@ pub(crate) async fn compare_replicas(
 
 /// LOG-U1, LOG-U7: what a unit missed, or held damaged, it has fetched. That it ends is part of the verdict.
 pub(crate) async fn units_are_whole(cluster: &Cluster, env: &Env) {
-    for name in UNITS {
+    for name in cluster.units().iter().copied() {
         loop {
             let status = match cluster.unit(name) {
                 Some((unit_id, role)) => role.status(v1::UnitStatusRequest { unit_id }).await.ok(),

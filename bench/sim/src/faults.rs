@@ -1,6 +1,6 @@
 //! What a seed does to the processes while clients work.
 use crate::alarms;
-use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS};
+use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS, has_six_units, units};
 use dfs_env::sim::SimWorld;
 use dfs_env::{Env, OpenMode};
 use std::time::Duration;
@@ -13,6 +13,8 @@ const FAULTS_MAX: u64 = 6;
 const CALM_MS_MAX: u64 = 500;
 /// From a crash to the next start, ms: also beyond the 500 ms of silence after which one is gone.
 const DOWN_MS: (u64, u64) = (1, 1_500);
+/// More, where a stripe is to be left behind: now and then only just.
+const LOST_MS_MAX: u64 = 5_000;
 
 /// Whose disk is damaged.
 const ROTTEN: &str = UNITS[0];
@@ -37,6 +39,8 @@ pub(crate) enum Fault {
     CutOffLeader,
     /// All units at once.
     PowerLossOfUnits,
+    /// Two units of a stripe that is written to, for longer than it takes to close it (LOG-D6).
+    LossOfQuorum,
     /// Every machine at once; they start again in any order.
     PowerLossOfAll,
     /// A unit is away while the lane that it missed a part of ends with its owner.
@@ -64,8 +68,12 @@ pub(crate) fn plans(world: &SimWorld) -> Vec<Vec<Fault>> {
 }
 
 fn plan(world: &SimWorld) -> Vec<Fault> {
-    let unit = |world: &SimWorld| UNITS[world.below(3) as usize];
+    let unit = |world: &SimWorld| {
+        let units = units(world);
+        units[world.below(units.len() as u64) as usize]
+    };
     match world.seed() % SEEDS_TO_A_ROUND {
+        0 if has_six_units(world) => vec![Fault::LossOfQuorum, Fault::LossOfQuorum],
         0 => Vec::new(),
         1 => vec![Fault::Crash(unit(world))],
         2 => vec![Fault::PowerLoss(unit(world))],
@@ -91,7 +99,8 @@ fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
 }
 
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
-    match world.below(10) {
+    match world.below(10 + u64::from(has_six_units(world))) {
+        10 => Fault::LossOfQuorum,
         0 => Fault::Crash(unit),
         1 => Fault::PowerLoss(unit),
         2 => Fault::CrashPrimary,
@@ -135,7 +144,8 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
                 Vec::new()
             }
             Fault::PowerLoss(name) => lose(&cluster, &env, vec![name]),
-            Fault::PowerLossOfUnits => lose(&cluster, &env, UNITS.to_vec()),
+            Fault::PowerLossOfUnits => lose(&cluster, &env, cluster.units().to_vec()),
+            Fault::LossOfQuorum => lose_quorum(&cluster, &env).await,
             Fault::PowerLossOfAll => lose(&cluster, &env, cluster.names().collect()),
             Fault::LongOutage(unit) => {
                 cluster.crash(&env, unit);
@@ -158,6 +168,19 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
             cluster.start(name);
         }
     }
+}
+
+/// All but one of a stripe's units, for a while.
+async fn lose_quorum(cluster: &Cluster, env: &Env) -> Vec<&'static str> {
+    let world = cluster.network.world();
+    let mut units = cluster.stripe_in_use().await;
+    if !units.is_empty() {
+        units.swap_remove(world.below(units.len() as u64) as usize);
+    }
+    units.iter().for_each(|name| cluster.crash(env, name));
+    env.sleep(Duration::from_millis(world.below(LOST_MS_MAX)))
+        .await;
+    units
 }
 
 /// Long enough for some work before, between and after.

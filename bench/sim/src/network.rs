@@ -1,4 +1,5 @@
 //! The simulated network: who answers where, and how long a message is under way.
+mod early_seals;
 mod far;
 mod link;
 mod peer;
@@ -53,6 +54,7 @@ struct Inner {
     cut_off: Mutex<BTreeMap<String, Option<Vec<&'static str>>>>,
     frame_to_skip: AtomicBool,
     slots_forgotten: AtomicBool,
+    seals: early_seals::EarlySeals,
 }
 
 /// One incarnation of a process, as others reach it.
@@ -73,6 +75,7 @@ impl Network {
             cut_off: Mutex::default(),
             frame_to_skip: AtomicBool::new(false),
             slots_forgotten: AtomicBool::new(false),
+            seals: early_seals::EarlySeals::default(),
         };
         Network {
             inner: Arc::new(inner),
@@ -123,6 +126,15 @@ impl Network {
 
     fn forgets_slots(&self) -> bool {
         self.inner.slots_forgotten.load(Ordering::SeqCst)
+    }
+
+    /// From now on seals are told that nobody has applied (`Broken::EarlyResend`).
+    pub(crate) fn tell_seals_early(&self) {
+        self.inner.seals.begin();
+    }
+
+    fn early_seals(&self) -> &early_seals::EarlySeals {
+        &self.inner.seals
     }
 
     fn doubles(&self) -> bool {

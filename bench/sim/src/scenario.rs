@@ -1,7 +1,7 @@
 //! One seed from birth to verdict.
 use crate::alarms;
 use crate::client::{Client, address};
-use crate::cluster::{Cluster, UNITS};
+use crate::cluster::Cluster;
 use crate::ending;
 use crate::faults::{self, Fault};
 use crate::history::History;
@@ -38,6 +38,8 @@ pub enum Broken {
     SkippedFrame,
     /// A request that is sent twice counts as two.
     ForgottenSlots,
+    /// A lane's successor is opened, and a length told as its final one, before it is sealed (LOG-I7).
+    EarlyResend,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +52,11 @@ pub struct Options {
 }
 
 impl Broken {
-    pub const ALL: [Broken; 3] = [
+    pub const ALL: [Broken; 4] = [
         Broken::LyingDisks,
         Broken::SkippedFrame,
         Broken::ForgottenSlots,
+        Broken::EarlyResend,
     ];
 
     /// As the command line has it.
@@ -62,6 +65,7 @@ impl Broken {
             Broken::LyingDisks => "lying-disks",
             Broken::SkippedFrame => "skipped-frame",
             Broken::ForgottenSlots => "forgotten-slots",
+            Broken::EarlyResend => "early-resend",
         }
     }
 }
@@ -228,7 +232,8 @@ impl Scenario {
             None => faults::plans(&self.world),
             Some(Broken::LyingDisks) => {
                 let parts = ["d/unit-1/log", "d/unit-1/extents"];
-                for (unit, part) in UNITS.iter().flat_map(|unit| parts.map(|part| (unit, part))) {
+                let units = self.cluster.units().iter();
+                for (unit, part) in units.flat_map(|unit| parts.map(|part| (unit, part))) {
                     self.world.disk(unit, part).pretend_syncs();
                 }
                 vec![vec![Fault::PowerLossOfUnits]]
@@ -239,6 +244,10 @@ impl Scenario {
             }
             Some(Broken::ForgottenSlots) => {
                 network.forget_slots();
+                Vec::new()
+            }
+            Some(Broken::EarlyResend) => {
+                network.tell_seals_early();
                 Vec::new()
             }
         }

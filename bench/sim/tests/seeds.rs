@@ -73,3 +73,13 @@ fn a_mutation_that_happens_twice_is_caught() {
         assert!(faults.iter().any(told), "{faults:?}");
     }
 }
+
+/// M3, LOG-I7: what is sent again before the seal applies lies in the log twice, unless a cut tells first.
+#[test]
+fn sending_again_before_the_seal_applies_is_caught() {
+    for faults in faults_of(Broken::EarlyResend, 0..3) {
+        let twice = |fault: &String| fault.contains("follows frame");
+        let told = |fault: &String| fault.contains("a sealed lane was cut") || twice(fault);
+        assert!(faults.iter().any(told), "{faults:?}");
+    }
+}

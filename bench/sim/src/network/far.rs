@@ -8,7 +8,7 @@ use dfs_wire::frame::Frame;
 use dfs_wire::limits::SESSION_SLOTS;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::{Refusal, v1};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use std::sync::Arc;
 
 pub(super) struct FarSequencer(pub(super) Link);
@@ -40,6 +40,13 @@ impl Sequencer for FarSequencer {
     }
 
     async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
+        if let Some((final_length, open)) = self.0.network.early_seals().instead(&request) {
+            let successor = Some(self.open_lane(open).await?);
+            return Ok(v1::LaneMoved {
+                final_length,
+                successor,
+            });
+        }
         let asked = request.clone();
         let act = |role: Arc<dyn Sequencer>| async move { role.move_lane(asked).await };
         self.0.call("move lane", &request, sequencer, act).await
@@ -64,7 +71,10 @@ impl Sequencer for FarSequencer {
         self.0.there("subscribe").await?;
         let role = self.0.role("subscribe", sequencer)?;
         let handler = async move { role.subscribe(request).await };
-        self.0.answers("event", handler, None).await
+        let events = self.0.answers("event", handler, None).await?;
+        let network = self.0.network.clone();
+        let told = move |event| stream::iter(network.early_seals().after(event));
+        Ok(events.flat_map(told).boxed())
     }
 
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {

@@ -75,6 +75,7 @@ async fn converse(lane: &Arc<Lane>, unit: usize) -> Result<(), Refusal> {
     let role = retry::attempt(&lane.hub, "log unit", connected).await?;
     let (sender, receiver) = mpsc::channel(REQUESTS_QUEUED);
     lane.with(|machine| machine.connected(unit));
+    lane.stir();
     // The first request is there before the stream is: it says which unit is meant.
     send(lane, unit, &sender);
     let opened = role.append(requests(receiver));
