@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     quorum_staged: u64,
     in_flight: InFlight,
     closing: bool,
+    /// Nothing of it is to be trusted: nobody is sent anything.
+    abandoned: bool,
 }
 
 struct Kept {
@@ -86,6 +88,7 @@ impl Machine {
             quorum_staged: 0,
             in_flight: InFlight::default(),
             closing: false,
+            abandoned: false,
         }
     }
 
@@ -225,6 +228,16 @@ impl Machine {
         self.units[unit].staged_idx
     }
 
+    /// How long a unit that was given up is left alone.
+    pub(crate) fn trial_after(&self, unit: usize) -> Option<std::time::Duration> {
+        self.units[unit].trial_after()
+    }
+
+    /// Frames are kept for the unit again, and sent to it, from the oldest on.
+    pub(crate) fn try_again(&mut self, unit: usize) {
+        self.units[unit].try_again();
+    }
+
     /// True when there are frames that the unit is not known to hold.
     pub(crate) fn lacks(&self, unit: usize) -> bool {
         self.units[unit].durable_idx < self.tail.end_idx()
@@ -341,9 +354,10 @@ impl Machine {
         }
     }
 
-    /// Units that this lane no longer serves: (unit, durable idx, cut idx).
+    /// Units that this lane does not serve now: (unit, durable idx, cut idx).
     pub(crate) fn given_up(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
-        let units = self.units.iter().filter(|unit| unit.link == Link::GivenUp);
+        let is_out = |unit: &&UnitLane| unit.link == Link::GivenUp || unit.on_trial;
+        let units = self.units.iter().filter(is_out);
         units.map(|unit| (unit.unit_id, unit.durable_idx, self.cut_idx))
     }
 
@@ -364,8 +378,8 @@ impl Machine {
     /// True when nothing is left to do for this unit.
     pub(crate) fn is_done(&self, unit: usize) -> bool {
         let settled = self.closing && !self.tail.has_open() && self.cut_idx == self.tail.end_idx();
-        let away = self.units[unit].link == Link::Away;
-        self.units[unit].link == Link::GivenUp || (settled && (away || !self.lacks(unit)))
+        let out = matches!(self.units[unit].link, Link::Away | Link::GivenUp);
+        self.abandoned || (settled && (out || !self.lacks(unit)))
     }
 
     /// True when nothing is uncut and nothing will be.
@@ -375,7 +389,7 @@ impl Machine {
 
     /// Everybody who still waits; they will be told that nobody knows. The lane ends here.
     pub(crate) fn abandon(&mut self) -> Vec<Arc<FrameOutcome>> {
-        self.closing = true;
+        (self.closing, self.abandoned) = (true, true);
         self.units.iter_mut().for_each(UnitLane::give_up);
         let first = self.position(self.cut_idx);
         let mut waiting: Vec<_> = self

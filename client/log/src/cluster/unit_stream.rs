@@ -45,21 +45,31 @@ pub(super) async fn run(lane: Arc<Lane>, unit: usize) {
 
 /// Waits until there is something to send; false when there never will be.
 async fn has_work(lane: &Lane, unit: usize) -> bool {
+    let mut tried_at = None;
     loop {
-        let (froze, done, work) = lane.with(|machine| {
-            (
-                machine.freeze_due(),
-                machine.is_done(unit),
-                machine.lacks(unit),
-            )
+        let (froze, done, work, trial) = lane.with(|machine| {
+            let (froze, done) = (machine.freeze_due(), machine.is_done(unit));
+            (froze, done, machine.lacks(unit), machine.trial_after(unit))
         });
         if froze {
             lane.wake();
         }
-        if done || work {
+        if done || (work && trial.is_none()) {
             return !done;
         }
-        lane.wakes[unit].notified().await;
+        let woken = lane.wakes[unit].notified();
+        let Some(trial) = trial else {
+            woken.await;
+            continue;
+        };
+        let then = *tried_at.get_or_insert(lane.hub.env.now() + trial);
+        let left = then.saturating_duration_since(lane.hub.env.now());
+        if left.is_zero() {
+            tried_at = None;
+            lane.with(|machine| machine.try_again(unit));
+        } else if lane.hub.env.timeout(left, woken).await.is_err() {
+            continue; // it is its time
+        }
     }
 }
 
@@ -85,7 +95,7 @@ async fn converse(lane: &Arc<Lane>, unit: usize) -> Result<(), Refusal> {
         // Whoever is about to append does so first: one cut wakes many callers, and they share a frame.
         tokio::task::yield_now().await;
         let backlog = send(lane, unit, &sender);
-        if lane.with(|machine| machine.is_done(unit)) {
+        if lane.with(|machine| machine.is_done(unit) || machine.link(unit) == Link::GivenUp) {
             return Ok(());
         }
         let timer = watch.timer(lane, unit)?;

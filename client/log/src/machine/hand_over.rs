@@ -80,7 +80,8 @@ impl Machine {
 
     fn misses(&self, unit: &UnitLane) -> bool {
         let lacks = unit.durable_idx < self.tail.end_idx() || self.tail.has_open();
-        unit.full || unit.link == Link::GivenUp || (unit.link == Link::Away && lacks)
+        let stays_out = unit.link == Link::GivenUp || unit.on_trial;
+        unit.full || stays_out || (unit.link == Link::Away && lacks)
     }
 
     pub(crate) fn is_full(&self, unit: usize) -> bool {

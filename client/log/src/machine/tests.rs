@@ -402,6 +402,59 @@ fn a_unit_that_missed_more_than_is_kept_is_given_up() {
     assert!(world.machine.take(2, 1 << 20).is_none());
 }
 
+/// One round of a unit whose peers give it nothing, or all that they have before it is sent to.
+fn try_out(world: &mut World, caught_up: bool) {
+    world.push(800, 0, false);
+    (0..2).for_each(|unit| serve(world, unit));
+    if caught_up {
+        world.units[2].frames = world.units[0].frames.clone();
+        world.units[2].frames.pop();
+    }
+    serve(world, 2);
+    world.step(Step::Resume(2));
+}
+
+/// LOG-A3
+#[test]
+fn a_unit_that_was_given_up_is_taken_back_when_it_has_caught_up() {
+    let mut world = well();
+    world.machine.keep_at_most(20_000);
+    for _ in 0..100 {
+        world.push(800, 0, false);
+        (0..2).for_each(|unit| serve(&mut world, unit));
+        world.cut();
+    }
+    assert_eq!(world.machine.link(2), Link::GivenUp);
+    let first = world.machine.trial_after(2).expect("it is given up");
+    world.machine.try_again(2);
+    world.step(Step::Connect(2));
+    for _ in 0..15 {
+        try_out(&mut world, false);
+        world.cut();
+        let given_up: Vec<u64> = world.machine.given_up().map(|unit| unit.0).collect();
+        assert_eq!((given_up, world.machine.missed_units()), (vec![3], vec![3]));
+    }
+    assert_eq!(world.machine.kept.len(), 15, "it is kept for it");
+    for _ in 0..30 {
+        try_out(&mut world, false);
+        world.cut();
+    }
+    assert_eq!(world.machine.link(2), Link::GivenUp, "it lags as before");
+    assert_eq!(world.machine.kept.len(), 0);
+    assert!(world.machine.trial_after(2) > Some(first));
+    world.machine.try_again(2);
+    world.step(Step::Connect(2));
+    try_out(&mut world, true);
+    world.cut();
+    assert_eq!(world.machine.given_up().count(), 0);
+    assert_eq!(world.machine.missed_units(), [0; 0]);
+    world.push(800, 0, false);
+    (0..R).for_each(|unit| serve(&mut world, unit));
+    world.cut();
+    assert_eq!(world.units[2].end(), world.units[0].end());
+    assert_eq!(world.machine.kept.len(), 0);
+}
+
 #[test]
 fn a_cut_that_tells_of_other_bytes_is_an_alarm() {
     let place = FramePlace {

@@ -11,6 +11,10 @@ const HOLD_MIN: Duration = Duration::from_millis(2);
 const HOLD_MAX: Duration = Duration::from_millis(200);
 /// Gaps in a row below all that is kept until a unit is believed: one may be an echo.
 const STRIKES_MAX: u32 = 8;
+/// As many again while one that was given up is tried: its peers give it what it lacks, for some seconds.
+const TRIAL_STRIKES_MAX: u32 = 32;
+/// One that was given up is tried after this, doubling up to the second number (LOG-A3).
+const TRIAL_AFTER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -34,6 +38,9 @@ pub(super) struct UnitLane {
     pub(super) full: bool,
     holds: u32,
     strikes: u32,
+    /// Given up, and sent to once more: whether it has caught up is not known yet.
+    pub(super) on_trial: bool,
+    trials: u32,
 }
 
 impl UnitLane {
@@ -48,6 +55,8 @@ impl UnitLane {
             full: false,
             holds: 0,
             strikes: 0,
+            on_trial: false,
+            trials: 0,
         }
     }
 
@@ -73,6 +82,22 @@ impl UnitLane {
 
     pub(super) fn give_up(&mut self) {
         self.link = Link::GivenUp;
+        self.on_trial = false;
+    }
+
+    /// LOG-A3: whether it has got from its peers what is not kept here any more.
+    pub(super) fn try_again(&mut self) {
+        if self.link == Link::GivenUp {
+            self.link = Link::Away;
+            (self.on_trial, self.trials) = (true, self.trials + 1);
+            (self.holds, self.strikes) = (0, 0);
+        }
+    }
+
+    /// How long it is left alone, if it was given up.
+    pub(super) fn trial_after(&self) -> Option<Duration> {
+        let doubled = TRIAL_AFTER.0 * (1 << self.trials.min(10));
+        (self.link == Link::GivenUp).then(|| doubled.min(TRIAL_AFTER.1))
     }
 
     /// The lane ends at `final_length`: nothing beyond it is ever sent or awaited.
@@ -107,11 +132,18 @@ impl UnitLane {
             self.strikes += u32::from(credit.staged_idx < kept_from);
         } else if staged > self.staged_idx {
             (self.holds, self.strikes) = (0, 0);
+            if self.link != Link::GivenUp {
+                (self.on_trial, self.trials) = (false, 0);
+            }
             self.staged_idx = staged;
         }
         self.sent_idx = self.sent_idx.max(self.staged_idx);
         let waits = self.sent_idx > self.staged_idx;
-        if self.strikes >= STRIKES_MAX {
+        let strikes_max = match self.on_trial {
+            true => TRIAL_STRIKES_MAX,
+            false => STRIKES_MAX,
+        };
+        if self.strikes >= strikes_max {
             self.give_up();
         } else if credit.gap || credit.unknown_lane || (credit.full && waits) {
             self.refused();
