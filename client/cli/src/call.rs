@@ -9,10 +9,11 @@ use crate::profile::{self, Profile, Profiles, SEQUENCER_DEFAULT};
 use crate::remote::{self, Cluster};
 use dfs_env::Env;
 use dfs_fs::{Fs, FsConfig, When};
+use dfs_rpc::connector::NodeConnector;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What every command is given.
 pub struct Call {
@@ -251,6 +252,33 @@ impl Call {
             self.globals.timeout_to_find(),
         )
         .await
+    }
+
+    /// The way to the sequencers of the cluster that is meant, also where nothing else answers.
+    pub(crate) async fn connector(&self) -> Outcome<Arc<NodeConnector>> {
+        let found = self.profile(self.globals.profile())?;
+        remote::reach(&self.env, &found, self.globals.timeout_to_find()).await
+    }
+
+    /// The profile that was used names these sequencers from now on. False: it did, or none was used.
+    pub(crate) fn remember_sequencers(&self, addresses: &[String]) -> Outcome<bool> {
+        if !self.globals.sequencers.is_empty() || addresses.is_empty() {
+            return Ok(false);
+        }
+        let path = profile::path()?;
+        let mut profiles = Profiles::load(&path)?;
+        let name = self.globals.profile().map(str::to_owned);
+        let Some(name) = name.or_else(|| profiles.current.clone()) else {
+            return Ok(false);
+        };
+        match profiles.profiles.get_mut(&name) {
+            Some(profile) if profile.sequencers != addresses => {
+                profile.sequencers = addresses.to_vec();
+            }
+            _ => return Ok(false),
+        }
+        profiles.save(&path)?;
+        Ok(true)
     }
 
     /// The cluster that is meant when no address says another.

@@ -43,6 +43,26 @@ pub(crate) async fn connect(
     config: FsConfig,
     within: Duration,
 ) -> Outcome<Cluster> {
+    let connector = reach(env, profile, within).await?;
+    let told = |refusal| hint(Failure::from(refusal), profile);
+    if let Consistency::AtLeast(lsn) = config.consistency {
+        refuse_future(&*connector.sequencer().await.map_err(told)?, lsn).await?;
+    }
+    let connected = Fs::connect(env.clone(), connector.clone(), config);
+    let fs = patiently(env, profile, connected).await.map_err(told)?;
+    Ok(Cluster {
+        fs,
+        connector,
+        env: env.clone(),
+    })
+}
+
+/// Finds a sequencer of it; nothing else of the cluster has to answer.
+pub(crate) async fn reach(
+    env: &Env,
+    profile: &Profile,
+    within: Duration,
+) -> Outcome<Arc<NodeConnector>> {
     let cluster_id = parse_hex(&profile.cluster_id).ok_or_else(|| {
         let what = format!("bad cluster id `{}`", profile.cluster_id);
         Failure::usage(what, "it is not hexadecimal", "Correct the profile")
@@ -53,19 +73,9 @@ pub(crate) async fn connect(
         profile.sequencers.clone(),
     );
     connector.identify(cluster_id.into(), 0, 0, "client");
-    let told = |refusal| hint(Failure::from(refusal), profile);
     let found = patiently(env, profile, find(env, &connector, within)).await;
-    let sequencer = found.map_err(told)?;
-    if let Consistency::AtLeast(lsn) = config.consistency {
-        refuse_future(&*sequencer, lsn).await?;
-    }
-    let connected = Fs::connect(env.clone(), connector.clone(), config);
-    let fs = patiently(env, profile, connected).await.map_err(told)?;
-    Ok(Cluster {
-        fs,
-        connector,
-        env: env.clone(),
-    })
+    found.map_err(|refusal| hint(Failure::from(refusal), profile))?;
+    Ok(connector)
 }
 
 /// A sequencer that answers.

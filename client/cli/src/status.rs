@@ -166,7 +166,7 @@ fn materializer_lines(
     }
 }
 
-fn unit_state(state: i32) -> &'static str {
+pub(crate) fn unit_state(state: i32) -> &'static str {
     match v1::UnitState::try_from(state) {
         Ok(v1::UnitState::Active) => "active",
         Ok(v1::UnitState::ReadOnly) => "read-only",

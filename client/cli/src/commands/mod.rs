@@ -12,6 +12,7 @@ mod log;
 mod ls;
 mod mkdir;
 mod mv;
+mod node;
 mod profile;
 mod put;
 mod rm;
@@ -76,6 +77,9 @@ pub enum Command {
     /// Check what is kept against the log
     #[command(subcommand)]
     Verify(verify::Args),
+    /// Manage what the cluster is made of
+    #[command(subcommand)]
+    Node(node::Args),
     /// Show the state of the cluster
     Status(status::Args),
     /// Manage where clusters are
@@ -115,7 +119,9 @@ impl Command {
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
             Command::Stat(_) | Command::Test(_) => "look at",
             Command::Log(_) | Command::Verify(_) | Command::Status(_) => "read",
-            Command::Profile(_) | Command::Connect(_) | Command::Version(_) => "do",
+            Command::Node(_) | Command::Profile(_) | Command::Connect(_) | Command::Version(_) => {
+                "do"
+            }
         }
     }
 }
@@ -146,6 +152,7 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Log(args) => Box::pin(log::run(call, args)).await,
         Command::Verify(args) => Box::pin(verify::run(call, args)).await,
         Command::Status(args) => Box::pin(status::run(call, args)).await,
+        Command::Node(args) => Box::pin(node::run(call, args)).await,
         Command::Profile(args) => Box::pin(profile::run(call, args)).await,
         Command::Connect(args) => Box::pin(connect::run(call, args)).await,
         Command::Version(_) => version::run(call),

@@ -2,6 +2,7 @@
 mod demo;
 mod first_hour;
 mod formats;
+mod nodes;
 mod refusals;
 mod strangers;
 mod system;
