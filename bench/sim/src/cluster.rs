@@ -10,10 +10,14 @@ use dfs_node::roles::{Place, RoleSet};
 use dfs_rpc::roles::{Connector, LogUnit, Materializer};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::v1;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) const SEQUENCERS: [&str; 3] = ["s1", "s2", "s3"];
+/// Those that join while the others run.
+const JOINERS: [&str; 2] = ["s4", "s5"];
 pub(crate) const UNITS: [&str; 6] = ["u1", "u2", "u3", "u4", "u5", "u6"];
 /// Of every so many rounds of faults, the last has six units: two stripes.
 const SIX_UNITS_ONE_IN: u64 = 2;
@@ -29,15 +33,17 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     /// One or three of [`SEQUENCERS`].
     pub(crate) sequencers: &'static [&'static str],
+    /// Those that have joined, also under a name that was there before.
+    pub(crate) joined: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 pub(crate) fn address(name: &str) -> String {
     format!("{name}:9010")
 }
 
-fn config(name: &str, sequencers: Vec<String>) -> NodeConfig {
+fn config(name: &str, sequencers: Vec<String>, join: bool) -> NodeConfig {
     let (role, rank) = match name {
-        name if SEQUENCERS.contains(&name) => (RoleName::Sequencer, 0),
+        name if SEQUENCERS.contains(&name) || JOINERS.contains(&name) => (RoleName::Sequencer, 0),
         name if UNITS.contains(&name) => (RoleName::Unit, 0),
         name => (RoleName::Materializer, u32::from(name != MATERIALIZERS[0])),
     };
@@ -47,7 +53,7 @@ fn config(name: &str, sequencers: Vec<String>) -> NodeConfig {
         advertise: None,
         roles: vec![role],
         sequencers,
-        join: false,
+        join,
         voters: 1,
         units: 1,
         rack: String::new(),
@@ -78,9 +84,38 @@ impl Cluster {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let sequencers = self.sequencers.iter().copied();
+        let sequencers = self.all_sequencers().into_iter();
         let units = self.units().iter().copied();
         sequencers.chain(units).chain(MATERIALIZERS)
+    }
+
+    fn all_sequencers(&self) -> BTreeSet<&'static str> {
+        let joined = self.joined.lock();
+        self.sequencers
+            .iter()
+            .chain(joined.iter())
+            .copied()
+            .collect()
+    }
+
+    /// Starts one more sequencer, which waits to be added; none: there is no other.
+    pub(crate) fn join_another(&self) -> Option<&'static str> {
+        let joined = self.joined.lock().clone();
+        let name = JOINERS.into_iter().find(|name| !joined.contains(name))?;
+        self.start_joining(name);
+        Some(name)
+    }
+
+    pub(crate) fn start_joining(&self, name: &'static str) {
+        self.joined.lock().insert(name);
+        self.start(name);
+    }
+
+    /// The id of the sequencer of a process, once it has one; looked up without the network.
+    pub(crate) async fn voter_id(&self, name: &str) -> Option<u64> {
+        let host = self.network.host(&address(name))?;
+        let role = host.roles.read().sequencer.clone()?;
+        role.status().await.ok().map(|status| status.node_id)
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -107,7 +142,8 @@ impl Cluster {
         };
         self.network.answer_at(&address(name), host.clone());
         let connector = self.network.connector(name, host, self.addresses());
-        let (own, config) = (env.clone(), config(name, self.addresses()));
+        let join = self.joined.lock().contains(name);
+        let (own, config) = (env.clone(), config(name, self.addresses(), join));
         env.spawn("process", async move {
             if let Err(error) = process(own, name, config, connector, roles).await {
                 alarms::raise(format!("{name} ended: {error:#}"));
@@ -156,7 +192,7 @@ impl Cluster {
     }
 
     async fn leading(&self) -> Option<(&'static str, v1::SequencerStatusAnswer)> {
-        for name in self.sequencers {
+        for name in self.all_sequencers() {
             let host = self.network.host(&address(name));
             let role = host.and_then(|host| host.roles.read().sequencer.clone());
             if let Some(role) = role

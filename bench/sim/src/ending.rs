@@ -1,12 +1,14 @@
 //! What must hold when all clients are done and every process runs again.
 use crate::client::{Client, all_paths};
 use crate::cluster::{Cluster, MATERIALIZERS, address};
+use crate::faults;
 use crate::history::Asked;
 use dfs_env::Env;
 use dfs_fs::When;
 use dfs_rpc::roles::Connector;
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
+use dfs_wire::v1::{admin_answer, admin_request};
 use dfs_wire::{Code, Refusal, v1};
 use futures::{StreamExt, stream};
 use std::future::ready;
@@ -92,6 +94,26 @@ pub(crate) async fn units_are_whole(cluster: &Cluster, env: &Env) {
             }
             env.sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+/// LOG.md §6: no change of voters stands half way, and every member has all that is agreed on. That it
+/// ends is part of the verdict.
+pub(crate) async fn group_is_settled(cluster: &Cluster, env: &Env, connector: Arc<dyn Connector>) {
+    loop {
+        let asked = admin_request::Op::GroupStatus(v1::GroupStatusRequest {});
+        let answer = faults::ask(&connector, env, asked).await;
+        if let Some(admin_answer::Answer::GroupStatus(status)) = answer {
+            let there = |member: &v1::GroupMember| {
+                member.live && member.is_voter && member.applied_index >= status.committed_index
+            };
+            let enough = status.group.len() >= cluster.sequencers.len();
+            if status.role == "leader" && !status.joint && enough && status.group.iter().all(there)
+            {
+                return;
+            }
+        }
+        env.sleep(LOOK_EVERY).await;
     }
 }
 

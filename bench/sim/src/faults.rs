@@ -1,4 +1,8 @@
 //! What a seed does to the processes while clients work.
+mod members;
+
+pub(crate) use members::ask;
+
 use crate::alarms;
 use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS, has_six_units, units};
 use dfs_env::sim::SimWorld;
@@ -6,7 +10,7 @@ use dfs_env::{Env, OpenMode};
 use std::time::Duration;
 
 /// Each kind of fault alone, then several in a row, then several at a time.
-pub(crate) const SEEDS_TO_A_ROUND: u64 = 12;
+pub(crate) const SEEDS_TO_A_ROUND: u64 = 14;
 /// Faults of the richest seeds.
 const FAULTS_MAX: u64 = 6;
 /// Before the first fault and between two, ms.
@@ -45,6 +49,12 @@ pub(crate) enum Fault {
     PowerLossOfAll,
     /// A unit is away while the lane that it missed a part of ends with its owner.
     LongOutage(&'static str),
+    /// Sequencers join and leave.
+    Exchange,
+    /// A sequencer loses its disk, and comes back as another; or, broken, as the one it was.
+    Wipe {
+        forgetful: bool,
+    },
     /// Sectors of one unit's log rot, always of the same unit: the others still have what was there.
     Rot,
 }
@@ -62,6 +72,12 @@ pub(crate) fn sequencers(world: &SimWorld) -> &'static [&'static str] {
 pub(crate) fn plans(world: &SimWorld) -> Vec<Vec<Fault>> {
     let at_a_time = match world.seed() % SEEDS_TO_A_ROUND {
         9 => 2,
+        12 => {
+            return vec![
+                vec![Fault::Exchange],
+                vec![leader(world, Fault::CrashLeader)],
+            ];
+        }
         _ => 1,
     };
     (0..at_a_time).map(|_| plan(world)).collect()
@@ -83,6 +99,8 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
         6 => vec![Fault::PowerLossOfUnits],
         7 => vec![Fault::PowerLossOfAll],
         10 => vec![Fault::LongOutage(unit(world)), Fault::Crash(unit(world))],
+        13 if sequencers(world).len() > 1 => vec![Fault::Wipe { forgetful: false }],
+        13 => vec![Fault::Exchange, leader(world, Fault::PowerLossOfLeader)],
         11 => vec![Fault::Rot; 1 + world.below(FAULTS_MAX) as usize],
         _ => (0..1 + world.below(FAULTS_MAX))
             .map(|_| any(world, unit(world)))
@@ -99,8 +117,8 @@ fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
 }
 
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
-    match world.below(10 + u64::from(has_six_units(world))) {
-        10 => Fault::LossOfQuorum,
+    match world.below(11 + u64::from(has_six_units(world))) {
+        11 => Fault::LossOfQuorum,
         0 => Fault::Crash(unit),
         1 => Fault::PowerLoss(unit),
         2 => Fault::CrashPrimary,
@@ -110,6 +128,7 @@ fn any(world: &SimWorld, unit: &'static str) -> Fault {
         6 => Fault::PowerLossOfAll,
         7 => Fault::LongOutage(unit),
         8 => Fault::Rot,
+        9 => Fault::Exchange,
         _ => Fault::Crash(MATERIALIZERS[world.below(2) as usize]),
     }
 }
@@ -147,6 +166,14 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
             Fault::PowerLossOfUnits => lose(&cluster, &env, cluster.units().to_vec()),
             Fault::LossOfQuorum => lose_quorum(&cluster, &env).await,
             Fault::PowerLossOfAll => lose(&cluster, &env, cluster.names().collect()),
+            Fault::Exchange => {
+                members::exchange(&cluster, &env).await;
+                Vec::new()
+            }
+            Fault::Wipe { forgetful } => {
+                members::wipe(&cluster, &env, forgetful).await;
+                Vec::new()
+            }
             Fault::LongOutage(unit) => {
                 cluster.crash(&env, unit);
                 outlive_a_primary(&cluster, &env).await;

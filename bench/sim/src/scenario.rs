@@ -1,7 +1,7 @@
 //! One seed from birth to verdict.
 use crate::alarms;
 use crate::client::{Client, address};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, SEQUENCERS};
 use crate::ending;
 use crate::faults::{self, Fault};
 use crate::history::History;
@@ -40,6 +40,8 @@ pub enum Broken {
     ForgottenSlots,
     /// A lane's successor is opened, and a length told as its final one, before it is sealed (LOG-I7).
     EarlyResend,
+    /// A sequencer that lost its journal votes on as the one it was.
+    ForgetfulVoter,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +54,12 @@ pub struct Options {
 }
 
 impl Broken {
-    pub const ALL: [Broken; 4] = [
+    pub const ALL: [Broken; 5] = [
         Broken::LyingDisks,
         Broken::SkippedFrame,
         Broken::ForgottenSlots,
         Broken::EarlyResend,
+        Broken::ForgetfulVoter,
     ];
 
     /// As the command line has it.
@@ -66,6 +69,7 @@ impl Broken {
             Broken::SkippedFrame => "skipped-frame",
             Broken::ForgottenSlots => "forgotten-slots",
             Broken::EarlyResend => "early-resend",
+            Broken::ForgetfulVoter => "forgetful-voter",
         }
     }
 }
@@ -156,7 +160,11 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
     let network = Network::new(&world, &env, Trace::new(options.traces));
     let cluster = Cluster {
         network: network.clone(),
-        sequencers: faults::sequencers(&world),
+        sequencers: match options.broken {
+            Some(Broken::ForgetfulVoter) => &SEQUENCERS,
+            _ => faults::sequencers(&world),
+        },
+        joined: Arc::default(),
     };
     let scenario = Scenario {
         world,
@@ -250,6 +258,7 @@ impl Scenario {
                 network.tell_seals_early();
                 Vec::new()
             }
+            Some(Broken::ForgetfulVoter) => vec![vec![Fault::Wipe { forgetful: true }]],
         }
     }
 
@@ -312,6 +321,8 @@ impl Scenario {
             ending::compare_replicas(&self.cluster, &self.env, connector, told_lsn).await;
         faults.extend(compared.err());
         ending::units_are_whole(&self.cluster, &self.env).await;
+        let connector = self.cluster.outsider(&self.env, "judge");
+        ending::group_is_settled(&self.cluster, &self.env, connector).await;
         if let Err(refusal) = client.fs.close().await {
             faults.push(format!("the session does not close: {refusal:?}"));
         }
