@@ -9,7 +9,7 @@ use crate::membership::watches::Watches;
 use crate::order::command::{Command, Kind};
 use crate::order::{Effects, Event, Order, Outcome};
 use dfs_env::Env;
-use dfs_wire::v1;
+use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) struct Board {
     pub(crate) woken: Notify,
     /// There are verdicts to propose.
     pub(crate) judged: Notify,
+    /// The log was found to have gone back: this voter must not cut (LOG-U9).
+    pub(crate) condemned: Notify,
 }
 
 /// Everything a decision looks at.
@@ -46,6 +48,8 @@ pub(crate) struct Seen {
     /// Whether everything that was durable here at the start is applied: before that, the order may be
     /// older than what others have heard from it already.
     pub(crate) recovered: bool,
+    /// LOG-U9: why this voter will not lead until a person has looked and started it again.
+    pub(crate) went_back: Option<Refusal>,
     streams: u64,
     subscribers: Vec<mpsc::Sender<v1::LogEvent>>,
     units: BTreeMap<u64, UnitOutlet>,
@@ -153,7 +157,8 @@ impl Board {
     pub(crate) fn new(env: Env) -> Arc<Board> {
         let started = env.now();
         let members = watch::Sender::new(Arc::default());
-        let (stirred, woken, judged) = (Notify::new(), Notify::new(), Notify::new());
+        let (stirred, woken, judged, condemned) =
+            (Notify::new(), Notify::new(), Notify::new(), Notify::new());
         Arc::new(Board {
             env,
             started,
@@ -162,6 +167,7 @@ impl Board {
             stirred,
             woken,
             judged,
+            condemned,
         })
     }
 

@@ -12,7 +12,7 @@ use openraft::{ChangeMembers, Instant, ReadPolicy, ServerState};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 /// How often the silent are looked for: a member is gone after 500 to 600 ms of silence.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -39,6 +39,11 @@ pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>, standing: 
                 () = lead(&env, &group, &board, &standing) => {}
             }
             board.lead(false);
+            if let Some(refusal) = board.with(|seen| seen.went_back.clone()) {
+                // Its heartbeats go on, so that no other voter of the same past papers it over either.
+                error!(%refusal, "no cut is made any more");
+                return;
+            }
             if group.metrics().borrow_watched().running_state.is_err() {
                 return;
             }
@@ -79,6 +84,7 @@ async fn lead(env: &Env, group: &Group, board: &Board, standing: &Standing) {
     board.lead(true);
     tokio::select! {
         biased;
+        () = board.condemned.notified() => {}
         () = cut(group, board) => {}
         () = carry_out(group, board) => {}
         () = seat(group, standing) => {}

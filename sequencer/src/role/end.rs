@@ -40,13 +40,12 @@ pub(super) async fn answer(group: Group, board: Arc<Board>, mut callers: mpsc::R
             waiting.push(next);
         }
         let asserted = group.ensure_linearizable(ReadPolicy::ReadIndex).await;
-        let answer = asserted.map(|_| end_now(&board)).map_err(|e| {
-            Refusal::new(
-                Code::Unavailable,
-                "end of the log",
-                format!("no leader confirms it: {e}"),
-            )
+        let answer = asserted.map_err(|e| {
+            let why = format!("no leader confirms it: {e}");
+            Refusal::new(Code::Unavailable, "end of the log", why)
         });
+        let went_back = board.with(|seen| seen.went_back.clone());
+        let answer = answer.and_then(|_| went_back.map_or_else(|| Ok(end_now(&board)), Err));
         for caller in waiting {
             let _gone = caller.send(answer.clone());
         }

@@ -25,6 +25,11 @@ impl SequencerRole {
         let unit = hello.unit_id;
         let (stream, orders) = self.leading("unit", |seen| {
             admit(seen, &hello)?;
+            if let Err(refusal) = judge(seen, &hello) {
+                seen.went_back = Some(refusal.clone());
+                self.board.condemned.notify_one();
+                return Err(refusal);
+            }
             let stream = seen.next_stream();
             Ok((stream, self.board.join_unit(seen, &hello, stream)))
         })?;
@@ -58,6 +63,25 @@ fn admit(seen: &Seen, hello: &v1::UnitHello) -> Result<(), Refusal> {
         return Ok(());
     };
     Err(Refusal::new(Code::Mismatch, what, why))
+}
+
+/// LOG-U9: what a unit has stamped was in the log once. Called by a leader only, which has applied the
+/// first entry of its own term; before its first cut, as that stands on the Hellos of W units.
+fn judge(seen: &Seen, hello: &v1::UnitHello) -> Result<(), Refusal> {
+    let stamp = hello.last_stamp.unwrap_or_default();
+    let next_lsn = seen.order.next_lsn;
+    if stamp.lsn < next_lsn {
+        return Ok(());
+    }
+    let why = format!(
+        "it ends at LSN {}, but unit {} has stamped LSN {} (cut {}, entry {} of the journal)",
+        next_lsn - 1,
+        hello.unit_id,
+        stamp.lsn,
+        stamp.cut_seq,
+        stamp.raft_index
+    );
+    Err(Refusal::new(Code::LogWentBack, "the log", why))
 }
 
 async fn listen(board: Arc<Board>, unit: u64, stream: u64, mut reports: Requests<v1::UnitReport>) {
