@@ -207,6 +207,10 @@ fn problems(status: &Status) -> Vec<String> {
             problems.push(format!("unit {id} does not say how it is: {refusal}"));
         }
     }
+    let halted = &status.sequencer.halted;
+    if !halted.is_empty() {
+        problems.push(format!("the sequencer has halted: {halted}"));
+    }
     for lag in &status.sequencer.lagging {
         let missed = lag.cut_idx.saturating_sub(lag.durable_idx);
         problems.push(format!(

@@ -29,6 +29,11 @@ impl SequencerRole {
             members: Some(seen.members()),
             leader_address: self.leader_address(),
             voter_addresses: self.voter_addresses(),
+            halted: seen
+                .went_back
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             lagging: seen.holdings.lagging(&seen.order, now_us, LAG_QUIET_US),
         })
     }
