@@ -113,6 +113,7 @@ impl Seen {
                     .unwrap_or_default(),
                 applied_lsn: beat.map_or(0, |beat| beat.applied_lsn),
                 durable_lsn: beat.map_or(0, |beat| beat.durable_lsn),
+                removed: member.removed,
             }
         });
         let units = self.order.units.keys().filter_map(|id| self.unit_ref(*id));

@@ -10,6 +10,7 @@ mod image;
 mod lanes;
 mod move_lane;
 mod register;
+mod remove_node;
 mod seat;
 mod stripes;
 
@@ -151,6 +152,7 @@ impl Order {
             Some(Kind::CloseStripe(close)) => self.close_stripe(index, close.stripe),
             Some(Kind::SeatVoter(seat)) => self.seat_voter(seat),
             Some(Kind::UnseatVoter(unseat)) => self.unseat_voter(unseat),
+            Some(Kind::RemoveNode(remove)) => self.remove_node(index, remove.node_id),
             Some(Kind::MoveLane(moved)) => self.move_lane(index, moved),
         }
     }

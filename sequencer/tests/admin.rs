@@ -402,3 +402,43 @@ fn a_watch_tells_of_every_change() {
         while let Some(Ok(_)) = watch.next().await {}
     });
 }
+
+/// A materializer leaves when another one has what it has; then it is gone for ever, and its lanes end.
+#[test]
+fn a_process_that_others_can_do_without_is_removed() {
+    SimWorld::run(9, |world| async move {
+        let (env, mesh) = (world.node("judge"), Mesh::start(&world).await);
+        let leader = mesh.leader(&env).await;
+        let (leader_env, role) = mesh.role(leader);
+        let units = begin(&mesh, &env, leader).await;
+        let _unit = units.unit(0, vec![]).await;
+        let going = Process::join_as(&leader_env, &role, 2, &["materializer"]).await;
+        going.open_lane(7).await.expect("the unit lives");
+        let node_id = going.owner.node_id;
+        let gone = Op::RemoveNode(v1::RemoveNode { node_id });
+        let other = units.owner.node_id;
+        let holds = Op::RemoveNode(v1::RemoveNode { node_id: other });
+        refused_as(ask(&mesh, leader, holds).await, Code::State);
+        let unknown = Op::RemoveNode(v1::RemoveNode { node_id: 99 });
+        refused_as(ask(&mesh, leader, unknown).await, Code::NotFound);
+        refused_as(ask(&mesh, leader, gone.clone()).await, Code::State);
+        let _heir = Process::join_as(&leader_env, &role, 3, &["materializer"]).await;
+        ask(&mesh, leader, gone.clone())
+            .await
+            .expect("another one is there");
+        refused_as(ask(&mesh, leader, gone).await, Code::NotFound);
+        let base = mesh.base_of(leader).await;
+        let mut lanes = base.lanes.iter();
+        let own = lanes.find(|lane| lane.owner.is_some_and(|owner| owner.node_id == node_id));
+        assert!(own.expect("its lane").sealed);
+        let members = group(&mesh, leader).await.members.expect("always").members;
+        let left = members.iter().find(|member| member.node_id == node_id);
+        assert!(
+            left.is_some_and(|member| member.removed && member.gone),
+            "{left:?}"
+        );
+        refused_as(going.open_lane(8).await, Code::Mismatch);
+        let again = role.register(world::registration(2, 5, &[])).await;
+        refused_as(again, Code::State);
+    });
+}

@@ -1,7 +1,7 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
     CloseStripe, Command, Found, Kind, MoveLane, OpenLane, OpenStripe, ProposedCut, ProposedEnd,
-    Register, RegisterUnit, SealLane, SeatVoter, UnseatVoter,
+    Register, RegisterUnit, RemoveNode, SealLane, SeatVoter, UnseatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -414,6 +414,28 @@ fn a_removed_voter_is_encoded_as_in_version_1_and_its_id_is_not_given_again() {
         ("8202020802", "10013801580362020802")
     );
     assert_eq!(Order::decode(&order.encode()).as_ref(), Ok(&order));
+}
+
+/// Q9: a process that was removed keeps its number, and its lanes end.
+#[test]
+fn a_removed_process_is_encoded_as_in_version_1_and_does_not_come_back() {
+    let remove = Command::from(Kind::RemoveNode(RemoveNode { node_id: 1 }));
+    let register = Command::from(Kind::Register(register(1, &[])));
+    let mut order = Order::default();
+    order.apply(1, &register);
+    assert_eq!(order.apply(2, &remove).outcome, Outcome::Stands);
+    assert!(matches!(
+        order.apply(3, &remove).outcome,
+        Outcome::Refused(_)
+    ));
+    assert!(matches!(
+        order.apply(4, &register).outcome,
+        Outcome::Refused(_)
+    ));
+    let command = hex(&prost::Message::encode_to_vec(&remove));
+    assert_eq!(command, "8a02020801");
+    assert_eq!(Order::decode(&order.encode()).as_ref(), Ok(&order));
+    assert!(order.members[&1].removed);
 }
 
 fn hex(bytes: &[u8]) -> String {

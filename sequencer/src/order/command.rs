@@ -6,7 +6,7 @@ use std::fmt;
 /// One entry of the Raft log.
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 32")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 32, 33")]
     pub kind: Option<Kind>,
 }
 
@@ -30,6 +30,8 @@ pub enum Kind {
     SeatVoter(SeatVoter),
     #[prost(message, tag = "32")]
     UnseatVoter(UnseatVoter),
+    #[prost(message, tag = "33")]
+    RemoveNode(RemoveNode),
     #[prost(message, tag = "9")]
     MoveLane(MoveLane),
 }
@@ -164,6 +166,13 @@ pub struct MoveLane {
     pub write_quorum: u32,
 }
 
+/// A process that leaves for good.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct RemoveNode {
+    #[prost(uint64, tag = "1")]
+    pub node_id: u64,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -183,6 +192,7 @@ impl fmt::Display for Command {
             Some(Kind::CloseStripe(_)) => "close stripe",
             Some(Kind::SeatVoter(_)) => "seat voter",
             Some(Kind::UnseatVoter(_)) => "unseat voter",
+            Some(Kind::RemoveNode(_)) => "remove node",
             Some(Kind::MoveLane(_)) => "move lane",
         })
     }

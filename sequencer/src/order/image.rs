@@ -18,6 +18,8 @@ pub struct Member {
     pub rack: String,
     #[prost(uint32, tag = "6")]
     pub rank: u32,
+    #[prost(bool, tag = "7")]
+    pub removed: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

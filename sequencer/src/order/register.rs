@@ -21,6 +21,15 @@ impl Order {
             );
         }
         let node_id = known.unwrap_or_else(|| next_id(self.members.keys()));
+        if self
+            .members
+            .get(&node_id)
+            .is_some_and(|member| member.removed)
+        {
+            let what = format!("node {node_id}");
+            let why = "it was removed for good: an empty directory makes it another one";
+            return Effects::refused(Code::State, what, why);
+        }
         if let Some(refused) = self.misplaced(node_id, &register.units) {
             return refused;
         }
@@ -107,5 +116,6 @@ fn member_of(register: &Register) -> Member {
         address: register.address.clone(),
         rack: register.rack.clone(),
         rank: register.rank,
+        removed: false,
     }
 }

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -52,6 +52,15 @@ pub(crate) struct Way {
     shared: Arc<Shared>,
     voter: u64,
     address: String,
+    /// For single requests: heartbeats, and what asks whether this one still leads. To open a stream for
+    /// each costs both sides more than the rest of it.
+    kept: Mutex<Option<Kept>>,
+}
+
+/// A stream with no request under way.
+struct Kept {
+    requests: mpsc::Sender<AppendEntriesRequest<Types>>,
+    answers: BoxStream<'static, Appended>,
 }
 
 impl Peers {
@@ -80,6 +89,7 @@ impl RaftNetworkFactory<Types> for Peers {
             shared: self.shared.clone(),
             voter: target,
             address: node.addr.clone(),
+            kept: Mutex::default(),
         }
     }
 }
@@ -203,13 +213,23 @@ impl RaftNetworkV2<Types> for Way {
     async fn append_entries(
         &mut self,
         rpc: AppendEntriesRequest<Types>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
-        let mut answers = self.stream_append(stream::iter([rpc]), option).await?;
-        let answer = answers.next().await;
-        answer
-            .unwrap_or_else(|| Err(failed(&silent())))
-            .map(AppendEntriesResponse::from)
+        // Taken: whoever stops waiting leaves no stream behind whose next answer is not its own.
+        let kept = self.kept.lock().take();
+        let mut kept = match kept {
+            Some(kept) => kept,
+            None => self.open_kept().await?,
+        };
+        if kept.requests.send(rpc).await.is_err() {
+            return Err(failed(&silent()));
+        }
+        let answer = kept.answers.next().await;
+        let answer = answer.unwrap_or_else(|| Err(failed(&silent())))?;
+        if answer.is_ok() {
+            *self.kept.lock() = Some(kept);
+        }
+        Ok(AppendEntriesResponse::from(answer))
     }
 
     /// Requests flow as long as there are any: an answer waits for the other's fsync, a request for
@@ -223,26 +243,8 @@ impl RaftNetworkV2<Types> for Way {
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         let opened = async move {
-            let peer = self.peer().await;
-            let peer = peer.map_err(|refusal| RPCError::Unreachable(unreachable(&refusal)))?;
-            let sent = Arc::new(Sent::default());
-            let requests = requests(self.head(), input, sent.clone(), self.shared.env.clone());
-            let opening = self.shared.within(ANSWER_WITHIN, peer.replicate(requests));
-            let answers = match opening.await {
-                Ok(answers) => answers,
-                Err(refusal) => {
-                    let noted = self.noted::<()>(&peer, Err(refusal.clone()));
-                    return Err(noted.map_or_else(|r| failed(&r), |()| failed(&refusal)));
-                }
-            };
-            let replicating = Replicating {
-                shared: self.shared.clone(),
-                voter: self.voter,
-                peer,
-                sent,
-                answers,
-            };
-            Ok(replicating.into_stream())
+            let answers: BoxStream<'s, Appended> = self.replicate(input).await?;
+            Ok(answers)
         };
         opened.boxed()
     }
@@ -313,6 +315,42 @@ impl RaftNetworkV2<Types> for Way {
 }
 
 impl Way {
+    async fn open_kept(&self) -> Result<Kept, RPCError<Types>> {
+        let (requests, input) = mpsc::channel(1); // one is under way at a time
+        let input = stream::unfold(input, |mut input| async move {
+            let request = input.recv().await?;
+            Some((request, input))
+        });
+        let answers = self.replicate(input.boxed()).await?;
+        Ok(Kept { requests, answers })
+    }
+
+    async fn replicate<S>(&self, input: S) -> Result<BoxStream<'static, Appended>, RPCError<Types>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let peer = self.peer().await;
+        let peer = peer.map_err(|refusal| RPCError::Unreachable(unreachable(&refusal)))?;
+        let sent = Arc::new(Sent::default());
+        let requests = requests(self.head(), input, sent.clone(), self.shared.env.clone());
+        let opening = self.shared.within(ANSWER_WITHIN, peer.replicate(requests));
+        let answers = match opening.await {
+            Ok(answers) => answers,
+            Err(refusal) => {
+                let noted = self.noted::<()>(&peer, Err(refusal.clone()));
+                return Err(noted.map_or_else(|r| failed(&r), |()| failed(&refusal)));
+            }
+        };
+        let replicating = Replicating {
+            shared: self.shared.clone(),
+            voter: self.voter,
+            peer,
+            sent,
+            answers,
+        };
+        Ok(replicating.into_stream())
+    }
+
     async fn ask_for_vote(
         &self,
         request: v1::VoteRequest,

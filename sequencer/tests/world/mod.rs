@@ -99,8 +99,32 @@ pub fn registration(node: u8, incarnation: u64, units: &[u8]) -> v1::RegisterReq
 
 impl Process {
     pub async fn join(env: &Env, role: &Arc<SequencerRole>, node: u8, units: &[u8]) -> Process {
+        Process::join_with(env, role, node, units, &[]).await
+    }
+
+    /// Without units.
+    pub async fn join_as(
+        env: &Env,
+        role: &Arc<SequencerRole>,
+        node: u8,
+        roles: &[&str],
+    ) -> Process {
+        Process::join_with(env, role, node, &[], roles).await
+    }
+
+    async fn join_with(
+        env: &Env,
+        role: &Arc<SequencerRole>,
+        node: u8,
+        units: &[u8],
+        roles: &[&str],
+    ) -> Process {
         let incarnation = env.random_u64();
-        let request = registration(node, incarnation, units);
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let request = v1::RegisterRequest {
+            roles,
+            ..registration(node, incarnation, units)
+        };
         let registered = until_done(env, || role.register(request.clone()))
             .await
             .expect("known");

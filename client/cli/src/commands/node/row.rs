@@ -78,7 +78,9 @@ pub(super) fn rows(status: &v1::GroupStatus) -> Vec<Row> {
         .map(|member| sequencer(status, &members, member))
         .collect();
     rows.extend(members.units.iter().map(unit));
-    let runs = |member: &&v1::Member, role: &str| member.roles.iter().any(|own| own == role);
+    let runs = |member: &&v1::Member, role: &str| {
+        !member.removed && member.roles.iter().any(|own| own == role)
+    };
     let materializers = members.members.iter();
     let materializers = materializers.filter(|member| runs(member, "materializer"));
     rows.extend(materializers.map(|member| materializer(status, member)));
