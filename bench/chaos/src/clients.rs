@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_fs::{Fs, FsConfig};
 use dfs_rpc::connector::NodeConnector;
+use dfs_rpc::leading::Dial;
 use dfs_rpc::roles::{Connector, LogUnit, Materializer, Sequencer};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::Refusal;
@@ -61,11 +62,8 @@ impl Clients {
 
     /// Whether the voter at this address says that it leads.
     pub(crate) async fn leads(&self, address: &str) -> bool {
-        let one = Clients {
-            sequencers: vec![address.to_string()],
-            ..self.clone()
-        };
-        let asked = async { one.connector().sequencer().await?.status().await };
+        // Itself: who only knows one of them is answered by the one that leads.
+        let asked = async { self.connector().dial(address).await?.status().await };
         let answered = self.env.timeout(LOOK_TIMEOUT, asked).await;
         matches!(answered, Ok(Ok(status)) if status.role == "leader")
     }
