@@ -25,9 +25,9 @@ const VOTERS_EVERY: u64 = 50;
 const STOOD_STILL: Duration = Duration::from_millis(500);
 /// A sequencer that says nothing for so long is passed over.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
-/// Once one has answered that it does not lead, the others have this long to say that they do: about
-/// an election.
-const OTHERS_WITHIN: Duration = Duration::from_millis(250);
+/// Once one has answered that it does not lead, the others have this long to say that they do: some
+/// round trips. Who finds none asks again.
+const OTHERS_WITHIN: Duration = Duration::from_millis(100);
 
 /// Reaches the sequencer at an address.
 #[async_trait]

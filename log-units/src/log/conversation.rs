@@ -14,8 +14,8 @@ use crate::log::ledger::Ledger;
 use crate::log::owner::Order;
 
 /// A new conversation follows a broken one after so long, doubled each time up to the second
-/// number: a failover of the sequencer takes some hundred ms.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// number: a failover of the sequencer takes some hundred ms, and ends for clients when units are back.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(100));
 /// A conversation in which a cut is expected and nothing is heard for so long is opened anew: the
 /// connection may be dead. Doubled each time up to the second number: there may be nothing to cut.
 const SILENCE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(300));
