@@ -14,7 +14,7 @@ pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(5);
 pub(super) const ASK_TIME: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Whoever waits for a role that restarts sees at most this on top.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// The pause after this many failures in a row.
 pub(super) fn pause(failures: u32) -> Duration {
