@@ -151,7 +151,7 @@ fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let view: Arc<dyn View> = Arc::new(LsmView::open(directory.path())?);
-    let folder = Folder::new(view);
+    let folder = Folder::new(view)?;
     let ids = Ids::resume(folder.snapshot())?;
     let (overlay, settings) = (Overlay::default(), v1::Settings::default());
     let spent = Default::default();

@@ -84,6 +84,9 @@ async fn start(env: &Env, store: &str) -> Result<Arc<MaterializerRole>, Refusal>
             ..Default::default()
         },
         members,
+        units: None,
+        snapshots: Default::default(),
+        retention: Default::default(),
     };
     MaterializerRole::start(env.clone(), config, MemoryLog::new(env.clone())).await
 }

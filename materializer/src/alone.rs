@@ -66,7 +66,7 @@ impl Alone {
     pub(crate) fn new() -> Alone {
         let view: Arc<dyn View> = Arc::new(MemoryView::new());
         let mut alone = Alone {
-            folder: Folder::new(view),
+            folder: Folder::new(view).unwrap(),
             overlay: Overlay::default(),
             ids: Ids::resume(&MemoryView::new().snapshot()).unwrap(),
             settings: v1::Settings {
@@ -276,7 +276,7 @@ pub(crate) fn refold(
     frames: &[FoldFrame],
     mut split: impl FnMut(usize) -> bool,
 ) -> Result<Folder, Halt> {
-    let mut folder = Folder::new(view);
+    let mut folder = Folder::new(view).unwrap();
     for (index, frame) in frames.iter().enumerate() {
         folder.fold(frame)?;
         if split(index) || folder.is_full() {

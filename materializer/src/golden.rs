@@ -269,7 +269,40 @@ fn control() -> Vec<(&'static str, Kind)> {
                 digest: 1,
             }),
         ),
+        ("snapshot_taken", Kind::SnapshotTaken(snapshot_taken())),
+        (
+            "floor_moved",
+            Kind::FloorMoved(v1::FloorMoved { floor_lsn: 300 }),
+        ),
     ]
+}
+
+fn snapshot_taken() -> v1::SnapshotTaken {
+    let extent = v1::ExtentRef {
+        extent: Some(v1::ExtentId {
+            session: 7,
+            counter: 1,
+        }),
+        group: 5,
+        generation: 1,
+        stored_length: 100,
+        crc32c: 9,
+        skip: 0,
+        length: 100,
+    };
+    let location = v1::SnapshotLocation {
+        list: vec![extent],
+        list_bytes: 100,
+        groups: vec![group()],
+    };
+    v1::SnapshotTaken {
+        shard: 0,
+        lsn: 4096,
+        digest: 1,
+        extents: vec![extent, extent],
+        location: Some(location),
+        bytes: 150,
+    }
 }
 
 fn done(outcome: v1::slot_result::Outcome) -> v1::SlotDone {
@@ -297,6 +330,7 @@ fn every_kind_of_record_is_what_it_always_was() {
         not_done: true,
         primary: "p".to_owned(),
         lsn: 6,
+        log_time_us: 0,
     };
     let outcomes = [
         (
@@ -441,6 +475,7 @@ fn values_of_control() -> Vec<Sample> {
         ("slot", slot.encode_to_vec()),
         ("digest", digest.encode_to_vec()),
         ("counts", counts.encode_to_vec()),
+        ("floor", values::FloorValue { lsn: 300 }.encode_to_vec()),
         ("cluster", cluster().encode_to_vec()),
         ("group", group().encode_to_vec()),
     ]

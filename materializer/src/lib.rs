@@ -5,6 +5,7 @@
 //! - [`fold`]: frames in, rows out; total, deterministic, never fails
 //! - [`plan`]: a request in, mutations or a refusal out, against folded state and what is in flight
 //! - [`read`]: what a request sees at one LSN
+//! - `snapshot`: a whole state as bytes, and back (SNAPSHOT.md)
 //! - `machinery`: what waits, calls the pure part, and carries out what it says
 //!
 //! Invariants, cited where they are kept:
@@ -19,10 +20,13 @@ pub mod fold;
 mod machinery;
 pub mod plan;
 pub mod read;
+mod snapshot;
 pub mod state;
 pub mod view;
 
-pub use machinery::{MaterializerConfig, MaterializerRole, Progress, Store};
+pub use machinery::{
+    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store,
+};
 
 #[cfg(test)]
 mod against_model;

@@ -149,6 +149,7 @@ fn order_of(event: &Event) -> Option<v1::UnitOrder> {
         Event::Cut(cut) => ForUnit::Cut(cut.clone()),
         Event::LaneOpened(opened) => ForUnit::LaneOpened(opened.clone()),
         Event::LaneSealed(sealed) => ForUnit::LaneSealed(*sealed),
+        Event::Trimmed(trimmed) => ForUnit::Trimmed(*trimmed),
         Event::StripeOpened(_) | Event::StripeClosed(_) => return None,
     };
     Some(v1::UnitOrder { order: Some(order) })
@@ -199,6 +200,12 @@ impl Board {
             if let Event::Cut(cut) = event {
                 let Seen { holdings, .. } = &mut *seen;
                 holdings.cut(cut);
+            }
+            if let Event::Trimmed(_) = event {
+                let Seen {
+                    holdings, order, ..
+                } = &mut *seen;
+                holdings.trimmed(order);
             }
             seen.publish(event);
         }

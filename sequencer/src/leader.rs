@@ -1,9 +1,9 @@
 //! The leader's loops: cuts, the seats of voters, and the watch over the silent.
 use crate::admin::is_joint;
-use crate::board::Board;
+use crate::board::{Board, Seen};
 use crate::membership::placement::Redundancy;
 use crate::membership::pulses::STALL_US;
-use crate::order::command::{Found, Kind, ProposedCut, SeatVoter};
+use crate::order::command::{Found, Kind, ProposedCut, SeatVoter, Trim};
 use crate::raft::Group;
 use crate::raft::standing::Standing;
 use dfs_env::Env;
@@ -175,14 +175,27 @@ async fn carry_out(group: &Group, board: &Board) {
 /// LOG-D3: one cut in flight; the next when it is applied and something has advanced. No timers.
 async fn cut(group: &Group, board: &Board) {
     loop {
-        while let Some(proposed) = next_cut(board) {
-            if let Err(e) = group.client_write(Kind::Cut(proposed).into()).await {
+        while let Some(proposed) = next(board) {
+            if let Err(e) = group.client_write(proposed.into()).await {
                 debug!("a cut was not taken: {e}");
                 return;
             }
         }
         board.stirred.notified().await;
     }
+}
+
+fn next(board: &Board) -> Option<Kind> {
+    next_trim(board)
+        .map(Kind::Trim)
+        .or_else(|| next_cut(board).map(Kind::Cut))
+}
+
+/// As far as pins allow; once done, there is nothing more until a pin moves (LOG.md §8).
+fn next_trim(board: &Board) -> Option<Trim> {
+    let order = |seen: &mut Seen| (seen.order.trim_bound(), seen.order.history.trim_lsn);
+    let (lsn, trimmed) = board.with(order);
+    (lsn > trimmed.max(1)).then_some(Trim { lsn })
 }
 
 fn next_cut(board: &Board) -> Option<ProposedCut> {

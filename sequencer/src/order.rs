@@ -6,19 +6,24 @@
 pub(crate) mod base;
 pub mod command;
 mod cut;
+mod history;
 mod image;
 mod lanes;
 mod move_lane;
+mod pins;
 mod register;
 mod remove_node;
 mod seat;
+mod snapshot_done;
 mod stripes;
+mod trim;
 
 use crate::order::command::{Command, Kind};
 use dfs_wire::{Code, v1};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
+pub use crate::order::history::History;
 pub use crate::order::image::{Lane, Member, Stripe, Unit};
 
 /// Cuts held at most. A Base of this many is about 2 MiB, an eighth of the largest message; past it
@@ -50,6 +55,8 @@ pub struct Order {
     /// Voter to the nonce of its directory, without one once it was removed; empty while there is one
     /// voter.
     pub seats: BTreeMap<u64, Vec<u8>>,
+    /// How far back the log goes, and what holds it.
+    pub history: History,
 }
 
 /// What whoever proposed a command is told.
@@ -129,6 +136,7 @@ impl Default for Order {
             cuts: VecDeque::new(),
             applied_index: 0,
             seats: BTreeMap::new(),
+            history: History::default(),
         }
     }
 }
@@ -154,6 +162,11 @@ impl Order {
             Some(Kind::UnseatVoter(unseat)) => self.unseat_voter(unseat),
             Some(Kind::RemoveNode(remove)) => self.remove_node(index, remove.node_id),
             Some(Kind::MoveLane(moved)) => self.move_lane(index, moved),
+            Some(Kind::Trim(trim)) => self.trim(index, trim),
+            Some(Kind::Pin(pin)) => self.pin(pin),
+            Some(Kind::Unpin(unpin)) => self.unpin(unpin),
+            Some(Kind::AdvancePin(advance)) => self.advance_pin(advance),
+            Some(Kind::SnapshotDone(done)) => self.snapshot_done(done),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The door: `dfs_rpc::roles::Sequencer`, one operation in each file.
 mod end;
 mod handover;
+mod history;
 mod keep_alive;
 mod move_lane;
 mod open_lane;
@@ -352,5 +353,16 @@ impl Sequencer for SequencerRole {
 
     async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
         self.stream_group()
+    }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        self.tell_history()
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        self.change_the_history(change).await
     }
 }

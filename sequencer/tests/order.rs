@@ -360,11 +360,18 @@ fn encodings_are_the_ones_of_version_1() {
     for (name, command) in commands {
         written += &format!("{name} {}\n", hex(&prost::Message::encode_to_vec(&command)));
     }
-    written += &format!("order {}\n", hex(&driven.order.encode()));
+    // Where a sealed lane ends came later, and stands in history.txt.
+    let encoded = |order: &Order| {
+        let mut order = order.clone();
+        let lanes = order.lanes.values_mut();
+        lanes.for_each(|lane| lane.end_lsn = 0);
+        hex(&order.encode())
+    };
+    written += &format!("order {}\n", encoded(&driven.order));
     driven.add_units();
     driven.apply(&move_lane(3, 2));
     driven.apply(&close_stripe(1));
-    written += &format!("order-moved {}\n", hex(&driven.order.encode()));
+    written += &format!("order-moved {}\n", encoded(&driven.order));
     assert_eq!(
         written,
         include_str!("golden/v1/order.txt"),

@@ -4,7 +4,7 @@ use crate::faults::SEEDS_TO_A_ROUND;
 use crate::network::{Host, Network, SimConnector};
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
-use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
+use dfs_node::config::{ClusterConfig, NodeConfig, RetentionConfig, RoleName, SnapshotConfig};
 use dfs_node::directory::Directory;
 use dfs_node::roles::{Place, RoleSet};
 use dfs_rpc::roles::{Connector, LogUnit, Materializer};
@@ -35,13 +35,30 @@ pub(crate) struct Cluster {
     pub(crate) sequencers: &'static [&'static str],
     /// Those that have joined, also under a name that was there before.
     pub(crate) joined: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Of log records, 0: never. Small, so that one run sees several, and the log trimmed.
+    pub(crate) snapshot_every: u64,
+    /// Of history, s; 0: for ever.
+    pub(crate) retention_s: u64,
+}
+
+/// Every third seed lets go of history while it runs.
+pub(crate) fn retention_s(world: &SimWorld) -> u64 {
+    u64::from(world.below(3) == 0)
+}
+
+/// Half of all seeds have snapshots.
+pub(crate) fn snapshot_every(world: &SimWorld) -> u64 {
+    match world.below(2) {
+        0 => 0,
+        _ => 5 + world.below(40),
+    }
 }
 
 pub(crate) fn address(name: &str) -> String {
     format!("{name}:9010")
 }
 
-fn config(name: &str, sequencers: Vec<String>, join: bool) -> NodeConfig {
+fn config(name: &str, cluster: &Cluster) -> NodeConfig {
     let (role, rank) = match name {
         name if SEQUENCERS.contains(&name) || JOINERS.contains(&name) => (RoleName::Sequencer, 0),
         name if UNITS.contains(&name) => (RoleName::Unit, 0),
@@ -52,8 +69,8 @@ fn config(name: &str, sequencers: Vec<String>, join: bool) -> NodeConfig {
         listen: "127.0.0.1:9010".into(),
         advertise: None,
         roles: vec![role],
-        sequencers,
-        join,
+        sequencers: cluster.addresses(),
+        join: cluster.joined.lock().contains(name),
         voters: 1,
         units: 1,
         rack: String::new(),
@@ -64,6 +81,14 @@ fn config(name: &str, sequencers: Vec<String>, join: bool) -> NodeConfig {
             log_write_quorum: Some(2),
             file_copies: Some(3),
             shard_replicas: Some(2),
+        },
+        snapshots: SnapshotConfig {
+            every_records: Some(cluster.snapshot_every),
+            every_mib: Some(0),
+        },
+        retention: RetentionConfig {
+            seconds: Some(cluster.retention_s),
+            mib: None,
         },
     }
 }
@@ -142,8 +167,7 @@ impl Cluster {
         };
         self.network.answer_at(&address(name), host.clone());
         let connector = self.network.connector(name, host, self.addresses());
-        let join = self.joined.lock().contains(name);
-        let (own, config) = (env.clone(), config(name, self.addresses(), join));
+        let (own, config) = (env.clone(), config(name, self));
         env.spawn("process", async move {
             if let Err(error) = process(own, name, config, connector, roles).await {
                 alarms::raise(format!("{name} ended: {error:#}"));

@@ -5,6 +5,7 @@ use crate::faults;
 use crate::history::Asked;
 use dfs_env::Env;
 use dfs_fs::When;
+use dfs_log::{ClusterLog, Event, Follow, SharedLog};
 use dfs_rpc::roles::Connector;
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
@@ -115,6 +116,52 @@ pub(crate) async fn group_is_settled(cluster: &Cluster, env: &Env, connector: Ar
         }
         env.sleep(LOOK_EVERY).await;
     }
+}
+
+/// LOG.md §8: everything that the sequencer has not trimmed can be read, each LSN once.
+///
+/// The log's last time.
+pub(crate) async fn log_is_whole(cluster: &Cluster, env: &Env) -> Result<u64, String> {
+    let connector = cluster.outsider(env, "judge");
+    let log = ClusterLog::open(env.clone(), connector, v1::Owner::default());
+    let told = |refusal: Refusal| format!("the log cannot be read: {refusal:?}");
+    loop {
+        let history = log.history().await.map_err(told)?;
+        let pins = history.pins.iter().map(|pin| pin.lsn);
+        let (from, lowest) = (history.trim_lsn.max(1), pins.min().unwrap_or(u64::MAX));
+        if history.trim_lsn > lowest {
+            return Err(format!("LOG-I11: trimmed to {from}, pinned at {lowest}"));
+        }
+        match read_log(&*log, from, history.next_lsn).await {
+            Err(refusal) if refusal.code() == Code::Trimmed => {
+                let now = log.history().await.map_err(told)?.trim_lsn;
+                if now == history.trim_lsn {
+                    return Err(told(refusal));
+                }
+            }
+            read => {
+                read.map_err(told)?;
+                return log.end(true).await.map(|end| end.log_time_us).map_err(told);
+            }
+        }
+    }
+}
+
+async fn read_log(log: &dyn SharedLog, from: u64, end: u64) -> Result<(), Refusal> {
+    let mut follower = log.follow(from, Follow::default()).await?;
+    let mut next = from;
+    while next < end {
+        for event in follower.next().await?.events {
+            let Event::Frame(at) = event else { continue };
+            // The first may begin below.
+            if at.first_lsn > next || (at.first_lsn < next && next > from) {
+                let why = format!("after LSN {next} comes {}", at.first_lsn);
+                return Err(Refusal::new(Code::Lost, "the log", why));
+            }
+            next = at.last_lsn() + 1;
+        }
+    }
+    Ok(())
 }
 
 async fn digest_of(

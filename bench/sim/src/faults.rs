@@ -17,6 +17,8 @@ const FAULTS_MAX: u64 = 6;
 const CALM_MS_MAX: u64 = 500;
 /// From a crash to the next start, ms: also beyond the 500 ms of silence after which one is gone.
 const DOWN_MS: (u64, u64) = (1, 1_500);
+/// Of a pause, ms.
+const PAUSE_MS_MAX: u64 = 3_000;
 /// More, where a stripe is to be left behind: now and then only just.
 const LOST_MS_MAX: u64 = 5_000;
 
@@ -36,6 +38,10 @@ pub(crate) enum Fault {
     PowerLoss(&'static str),
     /// Whoever is primary then.
     CrashPrimary,
+    /// Whoever is primary then does not run for a while, and goes on as if nothing had been.
+    PausePrimary,
+    /// The same of the sequencer that leads.
+    PauseLeader,
     /// The sequencer that leads then.
     CrashLeader,
     PowerLossOfLeader,
@@ -93,7 +99,7 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
         0 => Vec::new(),
         1 => vec![Fault::Crash(unit(world))],
         2 => vec![Fault::PowerLoss(unit(world))],
-        3 => vec![Fault::CrashPrimary],
+        3 => vec![one_of(world, Fault::CrashPrimary, Fault::PausePrimary)],
         4 => vec![leader(world, Fault::CrashLeader)],
         5 => vec![leader(world, Fault::PowerLossOfLeader)],
         6 => vec![Fault::PowerLossOfUnits],
@@ -108,6 +114,10 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
     }
 }
 
+fn one_of(world: &SimWorld, one: Fault, other: Fault) -> Fault {
+    if world.below(2) == 0 { one } else { other }
+}
+
 /// Of three sequencers, one may be cut off instead.
 fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
     match sequencers(world).len() > 1 && world.below(2) == 0 {
@@ -117,8 +127,10 @@ fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
 }
 
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
-    match world.below(11 + u64::from(has_six_units(world))) {
-        11 => Fault::LossOfQuorum,
+    match world.below(13 + u64::from(has_six_units(world))) {
+        13 => Fault::LossOfQuorum,
+        12 => Fault::PausePrimary,
+        11 => Fault::PauseLeader,
         0 => Fault::Crash(unit),
         1 => Fault::PowerLoss(unit),
         2 => Fault::CrashPrimary,
@@ -149,6 +161,8 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
                 cluster.crash(&env, name);
                 vec![name]
             }
+            Fault::PausePrimary => pause(&cluster, &env, cluster.primary().await).await,
+            Fault::PauseLeader => pause(&cluster, &env, cluster.leader().await).await,
             Fault::CrashLeader => {
                 let name = cluster.leader().await;
                 cluster.crash(&env, name);
@@ -277,6 +291,17 @@ async fn cut_off(cluster: &Cluster, env: &Env) {
     .await;
     cluster.network.note(env, "heal", name, &[]);
     cluster.network.heal(name);
+}
+
+/// Up to beyond the silence after which a process counts as gone, and what a term of office outlives.
+async fn pause(cluster: &Cluster, env: &Env, name: &'static str) -> Vec<&'static str> {
+    let world = cluster.network.world();
+    let paused = Duration::from_millis(DOWN_MS.0 + world.below(PAUSE_MS_MAX));
+    let us = (paused.as_micros() as u64).to_le_bytes();
+    cluster.network.note(env, "pause", name, &us);
+    world.pause(name, paused);
+    env.sleep(paused).await;
+    Vec::new()
 }
 
 fn lose(cluster: &Cluster, env: &Env, names: Vec<&'static str>) -> Vec<&'static str> {

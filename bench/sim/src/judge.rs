@@ -18,7 +18,13 @@ struct Refused<'a> {
 }
 
 /// What does not agree; empty: everything does.
-pub(crate) fn judge(history: &[Done], birth_lsn: u64, root: v1::Attr) -> Vec<String> {
+/// `kept`: µs of history that must stay readable (0: all of it), and the latest log time that was told.
+pub(crate) fn judge(
+    history: &[Done],
+    birth_lsn: u64,
+    root: v1::Attr,
+    kept: (u64, u64),
+) -> Vec<String> {
     let mut faults = Vec::new();
     let (mut model, born) = (Model::new(birth_lsn, root), birth_lsn);
     let mut mutations: Vec<Acknowledged<'_>> = Vec::new();
@@ -30,7 +36,9 @@ pub(crate) fn judge(history: &[Done], birth_lsn: u64, root: v1::Attr) -> Vec<Str
                 done,
                 request,
                 refusal,
-                explained: false,
+                explained: past_of(request).is_some_and(|lsn| {
+                    check_trimmed(When::Lsn(lsn), refusal, kept) == Some(Ok(()))
+                }),
             }),
             What::Read(_) => {}
         }
@@ -66,8 +74,8 @@ pub(crate) fn judge(history: &[Done], birth_lsn: u64, root: v1::Attr) -> Vec<Str
     }));
     for done in history {
         if let What::Read(read) = &done.what
-            && let Err(why) =
-                check_moment(&mutations, read).and_then(|()| check_read(&model, born, done, read))
+            && let Err(why) = check_moment(&mutations, read)
+                .and_then(|()| check_read(&model, born, done, read, kept))
         {
             let Read { path, asked, .. } = read;
             let client = &done.client;
@@ -128,7 +136,43 @@ fn check_moment(mutations: &[Acknowledged<'_>], read: &Read) -> Result<(), Strin
     })
 }
 
-fn check_read(model: &Model, birth_lsn: u64, done: &Done, read: &Read) -> Result<(), String> {
+/// `None`: it is no word of the floor. The floor lies above what was asked for, and no higher than
+/// retention lets it.
+fn check_trimmed(
+    when: When,
+    refusal: &Refusal,
+    (retention_us, last_us): (u64, u64),
+) -> Option<Result<(), String>> {
+    let said = refusal.get();
+    if refusal.code() != Code::Trimmed {
+        return None;
+    }
+    let below = match when {
+        When::Lsn(lsn) => lsn < said.lsn,
+        When::TimeUs(us) => us < said.log_time_us,
+        _ => false,
+    };
+    let young = said.log_time_us + retention_us > last_us;
+    let right = below && retention_us > 0 && !young;
+    Some(
+        right
+            .then_some(())
+            .ok_or_else(|| format!("{refusal:?} at {said:?}")),
+    )
+}
+
+fn check_read(
+    model: &Model,
+    birth_lsn: u64,
+    done: &Done,
+    read: &Read,
+    kept: (u64, u64),
+) -> Result<(), String> {
+    if let Err(refusal) = &read.answer
+        && let Some(checked) = check_trimmed(read.when, refusal, kept)
+    {
+        return checked;
+    }
     let (lsn, code) = match &read.answer {
         Ok(answer) => (answer.lsn(), None),
         Err(refusal) => (refusal.get().lsn, Some(refusal.code())),

@@ -36,6 +36,8 @@ const VERY_LATE_ONE_IN: u64 = 256;
 const VERY_LATE_US_MAX: u64 = 2_000_000;
 /// What cannot get through is tried again so often.
 const SENT_AGAIN_EVERY: Duration = Duration::from_millis(5);
+/// Records that a broken build lets go of too early: about a cut.
+const TRIMMED_EARLY: u64 = 5;
 /// Where messages may arrive twice, one in so many does.
 const DOUBLED_ONE_IN: u64 = 16;
 
@@ -54,6 +56,7 @@ struct Inner {
     cut_off: Mutex<BTreeMap<String, Option<Vec<&'static str>>>>,
     frame_to_skip: AtomicBool,
     slots_forgotten: AtomicBool,
+    trimmed_early: AtomicBool,
     seals: early_seals::EarlySeals,
 }
 
@@ -75,6 +78,7 @@ impl Network {
             cut_off: Mutex::default(),
             frame_to_skip: AtomicBool::new(false),
             slots_forgotten: AtomicBool::new(false),
+            trimmed_early: AtomicBool::new(false),
             seals: early_seals::EarlySeals::default(),
         };
         Network {
@@ -126,6 +130,17 @@ impl Network {
 
     fn forgets_slots(&self) -> bool {
         self.inner.slots_forgotten.load(Ordering::SeqCst)
+    }
+
+    /// From now on units are told to let go of more than was trimmed (`Broken::EarlyTrim`).
+    pub(crate) fn trim_early(&self) {
+        self.inner.trimmed_early.store(true, Ordering::SeqCst);
+    }
+
+    /// What a unit is told instead.
+    fn trimmed_to(&self, trim_lsn: u64) -> u64 {
+        let early = self.inner.trimmed_early.load(Ordering::SeqCst) && trim_lsn > 1;
+        trim_lsn + if early { TRIMMED_EARLY } else { 0 }
     }
 
     /// From now on seals are told that nobody has applied (`Broken::EarlyResend`).

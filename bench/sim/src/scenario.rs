@@ -1,7 +1,7 @@
 //! One seed from birth to verdict.
 use crate::alarms;
 use crate::client::{Client, address};
-use crate::cluster::{Cluster, SEQUENCERS};
+use crate::cluster::{self, Cluster, SEQUENCERS};
 use crate::ending;
 use crate::faults::{self, Fault};
 use crate::history::History;
@@ -24,6 +24,8 @@ const WORKERS: u32 = 2;
 const OPERATIONS: u32 = 25;
 /// Of simulated time: every fault is over after seconds, so what takes longer hangs.
 const WITHIN: Duration = Duration::from_secs(300);
+/// Records from one snapshot to the next, where the log has to be trimmed for sure.
+const TRIM_EVERY: u64 = 8;
 /// Between two looks at a cluster that is being made.
 const BIRTH_EVERY: Duration = Duration::from_millis(5);
 /// Longer than any fault, so that no outcome stays unknown.
@@ -42,6 +44,8 @@ pub enum Broken {
     EarlyResend,
     /// A sequencer that lost its journal votes on as the one it was.
     ForgetfulVoter,
+    /// Units let go of records that the sequencer still keeps (LOG-I11).
+    EarlyTrim,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,12 +58,13 @@ pub struct Options {
 }
 
 impl Broken {
-    pub const ALL: [Broken; 5] = [
+    pub const ALL: [Broken; 6] = [
         Broken::LyingDisks,
         Broken::SkippedFrame,
         Broken::ForgottenSlots,
         Broken::EarlyResend,
         Broken::ForgetfulVoter,
+        Broken::EarlyTrim,
     ];
 
     /// As the command line has it.
@@ -70,6 +75,7 @@ impl Broken {
             Broken::ForgottenSlots => "forgotten-slots",
             Broken::EarlyResend => "early-resend",
             Broken::ForgetfulVoter => "forgetful-voter",
+            Broken::EarlyTrim => "early-trim",
         }
     }
 }
@@ -165,6 +171,11 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
             _ => faults::sequencers(&world),
         },
         joined: Arc::default(),
+        snapshot_every: match options.broken {
+            Some(Broken::EarlyTrim) => TRIM_EVERY,
+            _ => cluster::snapshot_every(&world),
+        },
+        retention_s: cluster::retention_s(&world),
     };
     let scenario = Scenario {
         world,
@@ -227,9 +238,15 @@ impl Scenario {
             }
         }
         let birth_lsn = clients[0].birth_lsn;
-        self.end(&clients[0], &mut faults).await;
+        let last_us = self.end(&clients[0], &mut faults).await;
         let history = self.history.take();
-        faults.extend(judge::judge(&history, birth_lsn, root));
+        let retention_us = self.cluster.retention_s * 1_000_000;
+        faults.extend(judge::judge(
+            &history,
+            birth_lsn,
+            root,
+            (retention_us, last_us),
+        ));
         (faults, history.len())
     }
 
@@ -252,6 +269,10 @@ impl Scenario {
             }
             Some(Broken::ForgottenSlots) => {
                 network.forget_slots();
+                Vec::new()
+            }
+            Some(Broken::EarlyTrim) => {
+                network.trim_early();
                 Vec::new()
             }
             Some(Broken::EarlyResend) => {
@@ -305,7 +326,8 @@ impl Scenario {
         }
     }
 
-    async fn end(&self, client: &Client, faults: &mut Vec<String>) {
+    /// The last log time, if it can be told.
+    async fn end(&self, client: &Client, faults: &mut Vec<String>) -> u64 {
         let reader = client.clone();
         let reading =
             client.fs.env().spawn(
@@ -323,8 +345,13 @@ impl Scenario {
         ending::units_are_whole(&self.cluster, &self.env).await;
         let connector = self.cluster.outsider(&self.env, "judge");
         ending::group_is_settled(&self.cluster, &self.env, connector).await;
+        let whole = ending::log_is_whole(&self.cluster, &self.env).await;
         if let Err(refusal) = client.fs.close().await {
             faults.push(format!("the session does not close: {refusal:?}"));
         }
+        whole.unwrap_or_else(|fault| {
+            faults.push(fault);
+            u64::MAX
+        })
     }
 }

@@ -92,3 +92,12 @@ fn sending_again_before_the_seal_applies_is_caught() {
         assert!(faults.iter().any(told), "{faults:?}");
     }
 }
+
+/// M3: the roles go on with snapshots; that what is kept can be read only the last reading shows.
+#[test]
+fn records_that_are_let_go_of_too_early_are_missed() {
+    for faults in faults_of(Broken::EarlyTrim, 0..3) {
+        let told = |fault: &String| fault.contains("the log cannot be read");
+        assert!(faults.iter().any(told), "{faults:?}");
+    }
+}

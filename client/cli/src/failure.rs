@@ -1,8 +1,9 @@
 //! Why a command did not do what was asked, in three lines: what, why, what to do.
 use crate::address::BadAddress;
+use crate::calendar;
 use crate::exit::Exit;
 use crate::quote;
-use dfs_wire::Refusal;
+use dfs_wire::{Code, Refusal};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -132,6 +133,10 @@ impl From<Refusal> for Failure {
             exit = Exit::Unavailable;
         }
         let mut why = said.why.clone();
+        if refusal.code() == Code::Trimmed && said.log_time_us > 0 {
+            let (lsn, time) = (said.lsn, calendar::format(said.log_time_us));
+            why = format!("the oldest that can be read is lsn {lsn}, of {time}");
+        }
         if !said.primary.is_empty() {
             why.push_str(&format!(" (responsible: {})", said.primary));
         }
@@ -149,7 +154,6 @@ impl From<Refusal> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dfs_wire::Code;
 
     #[test]
     fn a_refusal_is_told_in_three_lines_and_one_for_the_record() {
@@ -160,6 +164,21 @@ mod tests {
         assert_eq!(failure.lines("0a"), expected);
         assert_eq!(failure.exit, Exit::NotFound);
         assert_eq!(failure.json("0a")["exit"], 3);
+    }
+
+    #[test]
+    fn what_is_trimmed_names_the_oldest_moment_there_is() {
+        let refusal = Refusal::new(
+            Code::Trimmed,
+            "cannot read at LSN 5",
+            "history goes back to LSN 1219",
+        );
+        let failure = Failure::from(refusal.at_moment(1219, 1_767_225_600_000_000));
+        let expected = "error: cannot read at LSN 5\n  why: the oldest that can be read is lsn 1219, of \
+            2026-01-01T00:00:00Z\n  do:  Use the archive, or a later moment\n  \
+            request_id 0a  lsn 1219\n";
+        assert_eq!(failure.lines("0a"), expected);
+        assert_eq!(failure.exit, Exit::Trimmed);
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
             } = m;
             format!("DigestTaken of shard {shard} by node {node_id} at {lsn}: {digest:016x}")
         }
+        Kind::SnapshotTaken(m) => {
+            let (shard, lsn, extents) = (m.shard, m.lsn, m.extents.len());
+            format!("SnapshotTaken of shard {shard} at {lsn}: {extents} extents")
+        }
+        Kind::FloorMoved(m) => format!("FloorMoved to {}", m.floor_lsn),
         Kind::Made(m) => made(m),
         Kind::Removed(m) => {
             let place = place(m.tree, m.parent, &m.name);
@@ -95,6 +100,8 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::GroupOpened(_) => "GroupOpened",
         Kind::GroupClosed(_) => "GroupClosed",
         Kind::DigestTaken(_) => "DigestTaken",
+        Kind::SnapshotTaken(_) => "SnapshotTaken",
+        Kind::FloorMoved(_) => "FloorMoved",
         Kind::Made(_) => "Made",
         Kind::Removed(_) => "Removed",
         Kind::Moved(_) => "Moved",

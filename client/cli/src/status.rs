@@ -1,4 +1,6 @@
 //! The state of a cluster, as text and as JSON, and what in it is not as it should be.
+pub(crate) mod history;
+
 use crate::quote::hex;
 use crate::{calendar, figures, record};
 use dfs_fs::Status;
@@ -18,6 +20,7 @@ pub(crate) fn to_text(status: &Status, wide: bool) -> String {
         "log           lsn {last}  time {time}  cut {}",
         sequencer.cut_seq
     );
+    history::to_text(&mut text, status);
     let _ = writeln!(
         text,
         "sequencer     node {} {}  term {}  leader {}",
@@ -295,6 +298,7 @@ pub(crate) fn to_json(status: &Status) -> Value {
         "next_lsn": sequencer.next_lsn,
         "log_time_us": sequencer.log_time_us,
         "cut_seq": sequencer.cut_seq,
+        "history": history::to_json(status),
         "sequencer": {
             "node_id": sequencer.node_id, "role": sequencer.role, "term": sequencer.term,
             "leader": sequencer.leader, "raft_last_index": sequencer.raft_last_index,

@@ -255,6 +255,15 @@ impl Env {
         }
     }
 
+    /// Until when nothing of this process runs, because a simulated world has paused it.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        match &self.group.place {
+            Place::Machine => None,
+            #[cfg(feature = "sim")]
+            Place::Node(node) => node.paused_until(),
+        }
+    }
+
     /// Opens the directory `dir` as a disk, making it if it is missing; its owner is this group.
     ///
     /// On the machine it takes an flock on the directory: `ResourceBusy` when another process or

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
@@ -57,6 +58,7 @@ pub(crate) struct Node {
     name: String,
     chance: Arc<Chance>,
     clock_offset_us: AtomicI64,
+    paused_until: Mutex<Option<Instant>>,
     disks: Mutex<BTreeMap<String, SimDisk>>,
 }
 
@@ -79,6 +81,12 @@ impl Node {
     pub(crate) fn puts_poll_off(&self) -> bool {
         let one_in = self.chance.put_off_one_in.load(Ordering::Relaxed);
         one_in > 0 && self.chance.scheduling.lock().random_range(0..one_in) == 0
+    }
+
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        let mut paused = self.paused_until.lock();
+        *paused = paused.filter(|until| Instant::now() < *until);
+        *paused
     }
 
     fn sim_disk(&self, dir: &Path) -> SimDisk {
@@ -143,10 +151,12 @@ impl SimWorld {
         f(nodes.entry(name.into()).or_insert_with(|| {
             let chance = self.chance.clone();
             let (clock_offset_us, disks) = (AtomicI64::new(0), Mutex::default());
+            let paused_until = Mutex::default();
             let node = Node {
                 name: name.into(),
                 chance,
                 clock_offset_us,
+                paused_until,
                 disks,
             };
             Machine {
@@ -170,7 +180,10 @@ impl SimWorld {
     /// Crashes the node's process: tasks end where they are, handles go stale, the page cache
     /// stays. Returns how many tasks were alive.
     pub fn crash(&self, name: &str) -> usize {
-        let former = self.with_machine(name, |machine| machine.incarnation.take());
+        let former = self.with_machine(name, |machine| {
+            *machine.node.paused_until.lock() = None;
+            machine.incarnation.take()
+        });
         former.map_or(0, |env| env.crash())
     }
 
@@ -181,6 +194,12 @@ impl SimWorld {
         let node = self.with_machine(name, |machine| machine.node.clone());
         node.disks.lock().values().for_each(SimDisk::power_loss);
         live
+    }
+
+    /// Nothing of the node's process runs for so long; what others send it waits. Its clocks go on.
+    pub fn pause(&self, name: &str, time: Duration) {
+        let node = self.with_machine(name, |machine| machine.node.clone());
+        *node.paused_until.lock() = Some(Instant::now() + time);
     }
 
     /// The controls of a node's disk; made empty if nothing has opened it yet.

@@ -99,6 +99,8 @@ pub(crate) struct InGroup<F> {
     env: Option<Env>,
     future: Pin<Box<F>>,
     put_off: bool,
+    /// While the process is paused.
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl<F: Future> InGroup<F> {
@@ -107,6 +109,7 @@ impl<F: Future> InGroup<F> {
             env: Some(env),
             future: Box::pin(future),
             put_off: false,
+            pause: None,
         }
     }
 }
@@ -142,6 +145,23 @@ impl<F: Future> Future for InGroup<F> {
         if env.is_crashed() {
             return Poll::Pending; // aborted: tokio drops it next
         }
+        if let Some(until) = env.paused_until() {
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "a paused process has no env to sleep by"
+            )]
+            let pause = || Box::pin(tokio::time::sleep_until(until));
+            if this
+                .pause
+                .get_or_insert_with(pause)
+                .as_mut()
+                .poll(cx)
+                .is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+        this.pause = None;
         if !this.put_off && env.puts_poll_off() {
             this.put_off = true;
             cx.waker().wake_by_ref();

@@ -11,6 +11,7 @@ mod remove;
 mod rename;
 pub(crate) mod resolve;
 pub(crate) mod set_attr;
+mod snapshot;
 mod stat;
 pub(crate) mod status;
 mod symlink;

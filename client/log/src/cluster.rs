@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dfs_env::Env;
-use dfs_rpc::roles::Connector;
+use dfs_rpc::roles::{Connector, Sequencer};
 use dfs_wire::{Refusal, v1};
 
 use crate::appender::Appender;
@@ -64,10 +64,27 @@ impl SharedLog for ClusterLog {
 
     async fn follow(&self, from: Lsn, what: Follow) -> Result<Follower, Refusal> {
         self.hub.ready().await;
+        self.hub.check_trim(from)?;
         Ok(Follower::new(Reader::new(self.hub.clone(), from, what)))
     }
 
     async fn end(&self, linearizable: bool) -> Result<v1::EndAnswer, Refusal> {
         self.ends.ask(linearizable).await
+    }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        let call = |role: Arc<dyn Sequencer>| async move { role.history().await };
+        retry::ask(&self.hub, "history", call).await
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        let call = |role: Arc<dyn Sequencer>| {
+            let change = change.clone();
+            async move { role.change_history(change).await }
+        };
+        retry::ask(&self.hub, "history", call).await
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_wire::frame::first_chain;
-use dfs_wire::{Refusal, v1};
+use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -36,6 +36,7 @@ struct State {
     cut_seq: u64,
     log_time_us: u64,
     waiting: Vec<Waker>,
+    history: v1::HistoryAnswer,
 }
 
 struct Lane {
@@ -76,6 +77,11 @@ impl MemoryLog {
             state: Arc::default(),
             advanced: None,
         })
+    }
+
+    /// Refuses what lies below from now on. Pins do not hold this back.
+    pub fn trim(&self, trim_lsn: Lsn) {
+        self.state.lock().history.trim_lsn = trim_lsn;
     }
 
     /// Gives everything appended so far its LSNs. False when there was nothing.
@@ -125,6 +131,13 @@ impl SharedLog for MemoryLog {
     }
 
     async fn follow(&self, from: Lsn, what: Follow) -> Result<Follower, Refusal> {
+        let trim_lsn = self.state.lock().history.trim_lsn;
+        if from < trim_lsn {
+            let why = format!("the log begins at LSN {trim_lsn}");
+            let what = format!("cannot read the log at LSN {from}");
+            let refusal = Refusal::new(Code::Trimmed, what, why);
+            return Err(refusal.at(trim_lsn));
+        }
         let state = self.state.clone();
         Ok(Follower::new(Reader {
             state,
@@ -142,6 +155,31 @@ impl SharedLog for MemoryLog {
             log_time_us,
             now_us: log_time_us.max(self.env.wall_us()),
         })
+    }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        let state = self.state.lock();
+        Ok(v1::HistoryAnswer {
+            next_lsn: state.records + 1,
+            ..state.history.clone()
+        })
+    }
+
+    /// Snapshots only: there is nothing to hold back.
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        if let Some(v1::history_change::Change::SnapshotDone(done)) = change.change {
+            let known = &mut self.state.lock().history.snapshots;
+            if known.last().is_none_or(|newest| newest.lsn < done.lsn) {
+                known.push(done);
+            }
+            if known.len() > 2 {
+                known.remove(0);
+            }
+        }
+        self.history().await
     }
 }
 

@@ -22,6 +22,13 @@ pub trait SharedLog: Send + Sync {
     /// The first LSN not yet assigned. Callers share one question in flight; a linearizable answer
     /// was asked for after the caller arrived.
     async fn end(&self, linearizable: bool) -> Result<v1::EndAnswer, Refusal>;
+
+    /// How far back the log goes, what holds it, and the snapshots to begin from (LOG.md §8).
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal>;
+
+    /// Moves a pin, or registers a snapshot; what stands already is no refusal (LOG-I16).
+    async fn change_history(&self, change: v1::HistoryChange)
+    -> Result<v1::HistoryAnswer, Refusal>;
 }
 
 /// One record to append, and what its frame must say.

@@ -323,4 +323,16 @@ impl Sequencer for Watched {
     async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
         self.noted_stream(self.choice.sequencer.watch_group()).await
     }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        self.noted(self.choice.sequencer.history()).await
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        self.noted(self.choice.sequencer.change_history(change))
+            .await
+    }
 }

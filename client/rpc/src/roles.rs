@@ -35,6 +35,10 @@ pub trait Sequencer: Send + Sync {
     async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
         Err(unadministered())
     }
+    /// How far back the log goes, and what holds it (LOG.md §8).
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal>;
+    async fn change_history(&self, change: v1::HistoryChange)
+    -> Result<v1::HistoryAnswer, Refusal>;
 }
 
 fn unadministered() -> Refusal {

@@ -19,6 +19,7 @@ pub fn to_status(refusal: Refusal) -> Status {
         ("not_done".to_string(), wire.not_done.to_string()),
         ("primary".to_string(), wire.primary),
         ("lsn".to_string(), wire.lsn.to_string()),
+        ("log_time_us".to_string(), wire.log_time_us.to_string()),
     ]);
     let details = ErrorDetails::with_error_info(code.as_str_name(), DOMAIN, metadata);
     Status::with_error_details(grpc_code(code), message, details)
@@ -42,6 +43,7 @@ pub fn from_status(status: &Status, what: &str) -> Refusal {
         not_done: take("not_done") == "true",
         primary: take("primary"),
         lsn: take("lsn").parse().unwrap_or(0),
+        log_time_us: take("log_time_us").parse().unwrap_or(0),
     };
     Refusal::from(wire)
 }

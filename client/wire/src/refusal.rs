@@ -20,6 +20,7 @@ impl Refusal {
             not_done: code != Code::TimedOut,
             primary: String::new(),
             lsn: 0,
+            log_time_us: 0,
         }))
     }
 
@@ -37,6 +38,12 @@ impl Refusal {
     /// The LSN at which this refusal is true.
     pub fn at(mut self, lsn: u64) -> Refusal {
         self.0.lsn = lsn;
+        self
+    }
+
+    /// The same, with the log time of that LSN.
+    pub fn at_moment(mut self, lsn: u64, log_time_us: u64) -> Refusal {
+        (self.0.lsn, self.0.log_time_us) = (lsn, log_time_us);
         self
     }
 

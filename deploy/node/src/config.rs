@@ -1,4 +1,5 @@
 //! The configuration of one process: one TOML, every key with its unit, default and bound.
+use dfs_materializer::{RetentionPolicy, SnapshotPolicy};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 const SEQUENCERS_MAX: usize = 7;
 /// Slots of log units in one process: each has a directory and a writer of its own.
 const UNITS_MAX: u32 = 64;
+/// Seven days.
+const RETENTION_S: u64 = 7 * 24 * 3600;
 
 /// A role that a process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -81,6 +84,58 @@ pub struct NodeConfig {
     /// Only read when the cluster is made.
     #[serde(default)]
     pub cluster: ClusterConfig,
+    /// When a materializer takes a snapshot of itself, which is what lets the log be trimmed.
+    #[serde(default)]
+    pub snapshots: SnapshotConfig,
+    /// How much of the past stays readable.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+}
+
+/// The past is readable as far back as both say. Of the materializer that is the primary.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Default: as the cluster was made, which is 7 days (604,800) where this names nothing then; 0: for ever.
+    pub seconds: Option<u64>,
+    /// MiB of log; default 0: without a bound.
+    pub mib: Option<u64>,
+}
+
+impl RetentionConfig {
+    /// What a cluster is made with.
+    pub(crate) fn made_with_us(&self) -> u64 {
+        self.seconds
+            .unwrap_or(RETENTION_S)
+            .saturating_mul(1_000_000)
+    }
+
+    pub(crate) fn policy(&self) -> RetentionPolicy {
+        let bytes = self.mib.unwrap_or(0).saturating_mul(1 << 20);
+        let time_us = self.seconds.map(|s| s.saturating_mul(1_000_000));
+        RetentionPolicy { time_us, bytes }
+    }
+}
+
+/// After so much log since the last snapshot, whichever comes first; 0: not by that.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotConfig {
+    /// Default 1,000,000.
+    pub every_records: Option<u64>,
+    /// MiB of log; default 256.
+    pub every_mib: Option<u64>,
+}
+
+impl SnapshotConfig {
+    pub(crate) fn policy(&self) -> SnapshotPolicy {
+        let default = SnapshotPolicy::default();
+        let bytes = self.every_mib.map(|mib| mib.saturating_mul(1 << 20));
+        SnapshotPolicy {
+            every_records: self.every_records.unwrap_or(default.every_records),
+            every_bytes: bytes.unwrap_or(default.every_bytes),
+        }
+    }
 }
 
 /// What a cluster is made with.
@@ -152,6 +207,8 @@ impl NodeConfig {
                 shard_replicas: Some(1),
                 ..ClusterConfig::default()
             },
+            snapshots: SnapshotConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 

@@ -310,14 +310,21 @@ impl Writer {
         Ok(self.start())
     }
 
+    /// Whether `trim` would release anything.
+    pub fn has_below(&self, before: Position) -> bool {
+        !self.whole_below(before.0).is_empty()
+    }
+
+    fn whole_below(&self, before: u64) -> Vec<Arc<Live>> {
+        let stream = self.stream.read();
+        let kept = stream
+            .segments
+            .partition_point(|live| live.header.base.get() <= before);
+        stream.segments[..kept.saturating_sub(1)].to_vec()
+    }
+
     async fn release_below(&mut self, before: u64) -> Result<(), CommitError> {
-        let released: Vec<Arc<Live>> = {
-            let stream = self.stream.read();
-            let kept = stream
-                .segments
-                .partition_point(|live| live.header.base.get() <= before);
-            stream.segments[..kept.saturating_sub(1)].to_vec()
-        };
+        let released = self.whole_below(before);
         if released.is_empty() {
             return Ok(());
         }

@@ -1,17 +1,19 @@
 //! The layout of what a unit writes into its log stream, little-endian; FORMAT.md says the same in words.
 //!
-//! The kind of an entry of the stream says which it is: a frame as it was sent, a stamp, or a lane.
+//! The kind of an entry of the stream says which it is: a frame as it was sent, a stamp, a lane,
+//! or where a trimmed lane begins.
 
 use bytes::{Bytes, BytesMut};
 use dfs_wire::frame::{Frame, FrameError};
 use zerocopy::little_endian::{U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
+use crate::unit::note::{BeginNote, LaneNote, Note, Stamp, StampedRun};
 
 pub(crate) const KIND_FRAME: u8 = 1;
 pub(crate) const KIND_STAMP: u8 = 2;
 pub(crate) const KIND_LANE: u8 = 3;
+pub(crate) const KIND_BEGIN: u8 = 4;
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
@@ -47,6 +49,20 @@ pub(crate) struct LaneEntry {
 }
 const _: () = assert!(size_of::<LaneEntry>() == 48);
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct BeginEntry {
+    pub(crate) lane: U64,
+    pub(crate) stripe: U64,
+    pub(crate) begin_idx: U64,
+    pub(crate) flags: U64,
+    pub(crate) chain: U128,
+}
+const _: () = assert!(size_of::<BeginEntry>() == 48);
+
+/// Of a begin: its chain is known.
+const FLAG_CHAIN: u64 = 1;
+
 /// What an entry turned out to be.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -70,7 +86,19 @@ pub(crate) fn encode_note(note: &Note) -> (u8, Bytes) {
     match note {
         Note::Stamp(stamp) => (KIND_STAMP, encode_stamp(stamp).freeze()),
         Note::Lane(lane) => (KIND_LANE, encode_lane(lane).freeze()),
+        Note::Begin(begin) => (KIND_BEGIN, encode_begin(begin).freeze()),
     }
+}
+
+fn encode_begin(note: &BeginNote) -> BytesMut {
+    let entry = BeginEntry {
+        lane: note.lane.into(),
+        stripe: note.stripe.unwrap_or(0).into(),
+        begin_idx: note.begin_idx.into(),
+        flags: note.chain.map_or(0, |_| FLAG_CHAIN).into(),
+        chain: note.chain.unwrap_or(0).into(),
+    };
+    BytesMut::from(entry.as_bytes())
 }
 
 fn encode_stamp(stamp: &Stamp) -> BytesMut {
@@ -112,6 +140,7 @@ pub(crate) fn decode(kind: u8, bytes: Bytes) -> Result<Entry, EntryError> {
         KIND_FRAME => Entry::Frame(Frame::parse(bytes)?),
         KIND_STAMP => Entry::Note(Note::Stamp(decode_stamp(&bytes)?)),
         KIND_LANE => Entry::Note(Note::Lane(decode_lane(&bytes)?)),
+        KIND_BEGIN => Entry::Note(Note::Begin(decode_begin(&bytes)?)),
         unknown => return Err(EntryError::Unknown(unknown)),
     })
 }
@@ -153,6 +182,18 @@ fn decode_lane(payload: &[u8]) -> Result<LaneNote, EntryError> {
     })
 }
 
+fn decode_begin(payload: &[u8]) -> Result<BeginNote, EntryError> {
+    let entry = BeginEntry::read_from_bytes(payload).map_err(|_| EntryError::Short)?;
+    let (stripe, chain) = (entry.stripe.get(), entry.chain.get());
+    let known = entry.flags.get() & FLAG_CHAIN != 0;
+    Ok(BeginNote {
+        lane: entry.lane.get(),
+        stripe: (stripe != 0).then_some(stripe),
+        begin_idx: entry.begin_idx.get(),
+        chain: known.then_some(chain),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +231,16 @@ mod tests {
         let frame = draft.freeze(3, 5, 77);
         let frame_entry = decode(KIND_FRAME, frame.bytes().clone()).unwrap();
         assert!(matches!(frame_entry, Entry::Frame(found) if found.bytes() == frame.bytes()));
-        for note in [stamp, lane] {
+        let begin = |stripe, chain| {
+            Note::Begin(BeginNote {
+                lane: 3,
+                stripe,
+                begin_idx: 90,
+                chain,
+            })
+        };
+        let begins = [begin(Some(1), Some(7)), begin(None, None)];
+        for note in [stamp, lane].into_iter().chain(begins) {
             let (kind, bytes) = encode_note(&note);
             assert!(matches!(decode(kind, bytes).unwrap(), Entry::Note(found) if found == note));
         }

@@ -131,6 +131,7 @@ impl Giving {
                 Err(lack) => {
                     let (code, why) = match lack {
                         Lack::SetAside => (Code::NotYet, "it was set aside"),
+                        Lack::Trimmed => (Code::Trimmed, "it was trimmed"),
                         Lack::Damaged => (Code::Corrupt, "it is damaged here, too"),
                     };
                     self.refusal = Some(self.refused(code, why));
@@ -152,6 +153,9 @@ impl Giving {
         let Some(lane) = state.lane(id) else {
             return Err(self.refused(Code::NotYet, "this unit was not told of the lane")); // LOG-U5
         };
+        if self.next_idx < lane.begin_idx() {
+            return Err(self.refused(Code::Trimmed, "it was trimmed"));
+        }
         if lane.bad_range(self.next_idx).is_some() {
             return Err(self.refused(Code::Corrupt, "it is damaged here, too"));
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use dfs_env::Env;
-use dfs_segment::Writer;
+use dfs_segment::{Position, Writer};
 use dfs_wire::frame::Frame;
 use dfs_wire::v1::unit_order::Order as Told;
 use dfs_wire::{Code, Refusal, v1};
@@ -55,11 +55,23 @@ pub(crate) struct Mend {
     pub(crate) done: oneshot::Sender<()>,
 }
 
+/// On the way to a shorter stream (LOG.md §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Release {
+    Nothing,
+    /// Something was trimmed.
+    Due,
+    /// Notes are being written, without which nothing below may be released.
+    Noting(Position),
+    Ready(Position),
+}
+
 pub(crate) struct Owner {
     env: Env,
     ledger: Arc<Ledger>,
     staged: VecDeque<StagedFrame>,
     rounds: Rounds,
+    release: Release,
     /// Who appends to each lane; kept while its stream lives.
     boards: BTreeMap<u64, Weak<Board>>,
 }
@@ -68,11 +80,13 @@ impl Owner {
     pub(crate) fn new(env: Env, ledger: Arc<Ledger>, writer: Writer) -> Owner {
         let rounds = Rounds::new(env.clone(), ledger.clone(), writer);
         let (staged, boards) = (VecDeque::new(), BTreeMap::new());
+        let release = Release::Nothing;
         Owner {
             env,
             ledger,
             staged,
             rounds,
+            release,
             boards,
         }
     }
@@ -129,6 +143,17 @@ impl Owner {
         #[cfg(test)]
         if self.ledger.config.reports_before_sync {
             self.lie();
+        }
+        match self.release {
+            Release::Due if !self.rounds.is_turned_away() => {
+                let planned = self.rounds.plan_release();
+                self.release = planned.map_or(Release::Nothing, Release::Noting);
+            }
+            Release::Ready(before) => {
+                self.release = Release::Nothing;
+                return Ok(self.rounds.release(before));
+            }
+            Release::Nothing | Release::Due | Release::Noting(_) => {}
         }
         self.rounds.begin(&mut self.staged, stopping)
     }
@@ -252,10 +277,13 @@ impl Owner {
 
     fn told(&mut self, orders: &[v1::UnitOrder]) -> Result<(), Refusal> {
         let mut state = self.ledger.state.lock();
-        let mut told = Ok(());
+        let (mut told, mut trimmed) = (Ok(()), false);
         for order in orders {
             told = match &order.order {
-                Some(Told::Base(base)) => state.base(base),
+                Some(Told::Base(base)) => {
+                    trimmed |= base.trim_lsn > 1;
+                    state.base(base)
+                }
                 Some(Told::Cut(cut)) => state.cut(cut),
                 Some(Told::LaneOpened(opened)) => {
                     state.lane_opened(opened);
@@ -263,6 +291,11 @@ impl Owner {
                 }
                 Some(Told::LaneSealed(sealed)) => {
                     state.lane_sealed(sealed);
+                    Ok(())
+                }
+                Some(Told::Trimmed(told)) => {
+                    trimmed = true;
+                    state.trim(told.trim_lsn);
                     Ok(())
                 }
                 None => Ok(()), // of a newer sequencer: not for us
@@ -273,6 +306,9 @@ impl Owner {
         }
         let disagreed = state.take_disagreed();
         drop(state);
+        if trimmed && self.release == Release::Nothing {
+            self.release = Release::Due;
+        }
         for lane in disagreed {
             tracing::error!(
                 lane,
@@ -311,6 +347,14 @@ impl Owner {
         for staged in round.frames.iter().filter(|staged| !staged.mends) {
             let frame = &staged.frame;
             lanes.insert(frame.header.lane, (frame.end_idx(), frame.chain_after()));
+        }
+        if let Release::Noting(before) = self.release
+            && round
+                .notes
+                .iter()
+                .any(|note| matches!(note, Note::Begin(_)))
+        {
+            self.release = Release::Ready(before);
         }
         let mut state = self.ledger.state.lock();
         for note in &round.notes {

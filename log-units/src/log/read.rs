@@ -13,6 +13,8 @@ use crate::unit::lane::Held;
 pub(crate) enum Lack {
     /// Since it was looked up; what is held now is not damaged.
     SetAside,
+    /// Since it was looked up.
+    Trimmed,
     /// What was read is not what was written. It is marked, and fetched from a peer (LOG-U7).
     Damaged,
 }
@@ -28,6 +30,7 @@ pub(crate) async fn read_back(ledger: &Ledger, lane: u64, held: &Held) -> Result
     let why = match read(ledger, position, held.len()).await {
         Ok(frame) if is_held(&frame, lane, held) => return Ok(Arc::new(frame)),
         Ok(_) => "another frame lies there".to_string(),
+        Err(_) if is_trimmed(ledger, lane, held) => return Err(Lack::Trimmed),
         Err(why) => why,
     };
     let (first_idx, end_idx) = (held.first_idx(), held.end_idx());
@@ -35,6 +38,12 @@ pub(crate) async fn read_back(ledger: &Ledger, lane: u64, held: &Held) -> Result
     ledger.state.lock().forget_held(lane, held, position);
     ledger.now_readable(); // what repairs it waits for this, too
     Err(Lack::Damaged)
+}
+
+fn is_trimmed(ledger: &Ledger, lane: u64, held: &Held) -> bool {
+    let state = ledger.state.lock();
+    let lane = state.lane(lane);
+    lane.is_none_or(|lane| held.end_idx() <= lane.begin_idx())
 }
 
 /// Of a frame that was written, and then let go by the cache, since it was looked up.

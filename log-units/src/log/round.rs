@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dfs_env::Env;
-use dfs_segment::{AppendError, CommitError, Entry, Writer};
+use dfs_segment::{AppendError, CommitError, Entry, Position, Writer};
 use dfs_wire::frame::Frame;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -128,6 +128,37 @@ impl Rounds {
         })))
     }
 
+    /// Where the stream would begin if everything that is not needed were released; `None` while that
+    /// would give nothing back. The notes that have to be durable before it wait to be written from now on.
+    pub(crate) fn plan_release(&mut self) -> Option<Position> {
+        let writer = self.writer.as_ref()?;
+        let mut state = self.ledger.state.lock();
+        let needed_from = Position(state.needed_from(writer.end().0));
+        if !writer.has_below(needed_from) {
+            return None;
+        }
+        state.note_begins();
+        Some(needed_from)
+    }
+
+    /// Whole segments below `before` are released; needs no room (LOG-U8).
+    pub(crate) fn release(&mut self, before: Position) -> Option<Writing> {
+        let mut writer = self.writer.take()?;
+        let ledger = self.ledger.clone();
+        Some(Box::pin(async move {
+            let trimmed = writer.trim(before).await;
+            if let Ok(start) = &trimmed {
+                ledger.state.lock().released(start.0);
+                tracing::info!(unit_id = ledger.config.unit_id, %start, "released a part of the log");
+            }
+            Ended {
+                writer,
+                round: Round::default(),
+                committed: trimmed.map(|_| ()),
+            }
+        }))
+    }
+
     fn take_notes(&mut self, now: Instant, at_once: bool) -> Vec<Note> {
         let mut state = self.ledger.state.lock();
         let waiting = state.notes_waiting();
@@ -151,8 +182,10 @@ impl Rounds {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
+        let mut first = None;
         for (kind, bytes) in round.notes.iter().map(encode_note) {
-            writer.append(Entry { kind, bytes })?;
+            let position = writer.append(Entry { kind, bytes })?;
+            first.get_or_insert(position);
         }
         let mut bytes_left = ROUND_BYTES_MAX;
         while bytes_left > 0
@@ -161,9 +194,18 @@ impl Rounds {
             let (kind, bytes) = (KIND_FRAME, next.frame.bytes().clone());
             bytes_left = bytes_left.saturating_sub(bytes.len());
             let position = writer.append(Entry { kind, bytes })?;
+            first.get_or_insert(position);
             round.positions.push(position.0);
             round.frames.push(next);
         }
+        let mut state = self.ledger.state.lock();
+        state.passes(first.unwrap_or_default().0);
+        for note in &round.notes {
+            if let Note::Stamp(stamp) = note {
+                state.stamped(stamp);
+            }
+        }
+        drop(state);
         self.bytes_since_room = self.bytes_since_room.saturating_add(writer.staged_bytes());
         Ok(())
     }

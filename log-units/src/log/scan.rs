@@ -203,6 +203,10 @@ impl Scan {
                 let refusal = Refusal::new(Code::NotYet, what, "what lay there was set aside");
                 refusal.at(step.first_lsn)
             }
+            Lack::Trimmed => {
+                let what = format!("cannot read the log at LSN {}", step.first_lsn);
+                self.ledger.state.lock().trimmed_refusal(&what)
+            }
             Lack::Damaged => {
                 let range = step.held.first_idx()..step.held.end_idx();
                 corrupt_refusal(step.lane, range, step.first_lsn)

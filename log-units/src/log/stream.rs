@@ -39,6 +39,7 @@ pub(crate) async fn open_log(
         tracing::info!(unit_id, %cut_at, "open the log: an unfinished write was cut off");
     }
     let mut state = Unit::new(unit_id, config.cluster_id.to_vec());
+    state.recovering(opened.reader.start().0);
     let mut scan = opened.reader.scan(opened.reader.start());
     while let Some(scanned) = scan.next().await? {
         match scanned {
@@ -61,9 +62,11 @@ pub(crate) async fn open_log(
 }
 
 fn recover(state: &mut Unit, at: Position, entry: Entry) {
+    state.passes(at.0);
     match entry {
         Entry::Frame(frame) => state.recover_frame(&frame, at.0),
         Entry::Note(Note::Lane(lane)) => state.recover_lane(lane),
         Entry::Note(Note::Stamp(stamp)) => state.recover_stamp(&stamp),
+        Entry::Note(Note::Begin(begin)) => state.recover_begin(begin),
     }
 }

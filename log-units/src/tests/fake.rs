@@ -30,6 +30,7 @@ pub(super) struct Known {
     pub(super) cuts: Vec<v1::Cut>,
     /// Cuts up to here were forgotten.
     pub(super) forgotten: usize,
+    pub(super) trim_lsn: u64,
     pub(super) next_lsn: u64,
     /// The last Hello, and everything that was ever said to be durable.
     pub(super) hello: Option<v1::UnitHello>,
@@ -104,8 +105,9 @@ impl Fake {
 
     pub(super) fn seal(&self, lane: u64) {
         let mut known = self.known.lock();
+        let end_lsn = known.next_lsn;
         let final_length = known.lanes.get_mut(&lane).map_or(0, |state| {
-            state.sealed = true;
+            (state.sealed, state.end_lsn) = (true, end_lsn);
             state.length
         });
         known.tell(Order::LaneSealed(v1::LaneSealed {
@@ -121,6 +123,23 @@ impl Fake {
         known.cut(ends);
         drop(known);
         self.changed.notify_waiters();
+    }
+
+    /// Records below are gone, and so are the cuts that held any of them.
+    pub(super) fn trim(&self, trim_lsn: u64) {
+        let mut known = self.known.lock();
+        known.trim_lsn = known.trim_lsn.max(trim_lsn);
+        let below = known.cuts.partition_point(|cut| cut.first_lsn < trim_lsn);
+        known.forgotten = known.forgotten.max(below);
+        let sealed_below = |lane: &v1::LaneState| lane.end_lsn > 0 && lane.end_lsn <= trim_lsn;
+        let last = known.lanes.keys().next_back().copied();
+        known
+            .lanes
+            .retain(|id, lane| Some(*id) == last || !sealed_below(lane));
+        known.tell(Order::Trimmed(v1::Trimmed {
+            trim_lsn,
+            raft_index: 1,
+        }));
     }
 
     /// Waits until `f` holds.
@@ -266,6 +285,7 @@ impl Known {
             cuts: self.cuts.get(self.forgotten..).unwrap_or_default().to_vec(),
             cluster_id: Bytes::from_static(CLUSTER),
             generation: 0,
+            trim_lsn: self.trim_lsn,
         }
     }
 }
@@ -330,6 +350,14 @@ impl Sequencer for FakeSequencer {
     }
 
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
+        not_here()
+    }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        not_here()
+    }
+
+    async fn change_history(&self, _: v1::HistoryChange) -> Result<v1::HistoryAnswer, Refusal> {
         not_here()
     }
 }

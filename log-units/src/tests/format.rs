@@ -71,6 +71,16 @@ fn layouts_of_the_log_are_as_written() {
             incarnation
         }
     );
+    same!(
+        "### Begin of a lane (kind 4)",
+        log::BeginEntry {
+            lane,
+            stripe,
+            begin_idx,
+            flags,
+            chain
+        }
+    );
 }
 
 #[test]

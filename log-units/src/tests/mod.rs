@@ -16,4 +16,5 @@ mod power;
 mod repair;
 mod rig;
 mod rules;
+mod trim;
 mod trio;

@@ -115,11 +115,16 @@ impl Trio {
         self.fake.known.lock().next_lsn
     }
 
+    /// What lies below is trimmed.
+    pub(super) fn begin_lsn(&self) -> u64 {
+        self.fake.known.lock().trim_lsn.max(1)
+    }
+
     pub(super) async fn scan(&self, unit: u64) -> Result<Answered, Refusal> {
         let request = v1::ScanRequest {
             unit_id: unit,
             stripe: STRIPE,
-            from_lsn: 1,
+            from_lsn: self.begin_lsn(),
             last_lsn: self.end_lsn() - 1,
             ..Default::default()
         };
@@ -128,17 +133,21 @@ impl Trio {
 
     /// What a unit answers is what was sent, as far as it answers; says whether it was all.
     pub(super) async fn reads_right(&self, unit: u64) -> Result<bool, String> {
-        if self.end_lsn() == 1 {
+        if self.end_lsn() == self.begin_lsn() {
             return Ok(true);
         }
         let answered = match self.scan(unit).await {
             Ok(answered) => answered,
             Err(refusal) => return is_honest(&refusal).map(|()| false),
         };
-        let mut next_lsn = 1;
+        let mut next_lsn = self.begin_lsn();
         for (first_lsn, frame) in &answered.frames {
             let sent = self.frames.iter().find(|f| f.end_idx() == frame.end_idx());
             let same = sent.is_some_and(|sent| sent.bytes() == frame.bytes());
+            let first = answered.frames.first().map(|(lsn, _)| *lsn) == Some(*first_lsn);
+            if first && *first_lsn < next_lsn {
+                next_lsn = *first_lsn; // a frame that the trim goes through is given whole
+            }
             if *first_lsn != next_lsn || !same {
                 return Err(format!("unit {unit} serves other bytes at LSN {first_lsn}"));
             }

@@ -1,5 +1,6 @@
 //! One lane as this unit holds it: an index of its frames, and how far they are staged, durable and agreed.
 
+mod begin;
 mod mend;
 
 use std::collections::VecDeque;
@@ -133,7 +134,10 @@ pub(crate) enum Agrees {
 pub(crate) struct Lane {
     /// Unknown only when its note was lost and the sequencer has not named it again.
     pub(crate) stripe: Option<u64>,
-    first_chain: u128,
+    /// What lies below is trimmed.
+    begin_idx: u64,
+    /// Before it, if that is known.
+    begin_chain: Option<u128>,
     /// Rising; with gaps only where `bad` says so.
     frames: Vec<Held>,
     /// Rising, apart from each other.
@@ -160,7 +164,8 @@ impl Lane {
     pub(crate) fn new(stripe: Option<u64>, first_chain: u128) -> Lane {
         Lane {
             stripe,
-            first_chain,
+            begin_idx: 0,
+            begin_chain: Some(first_chain),
             frames: Vec::new(),
             bad: Vec::new(),
             durable_idx: 0,
@@ -178,7 +183,15 @@ impl Lane {
     /// The end of all that is staged: the idx expected next.
     pub(crate) fn staged_idx(&self) -> u64 {
         let bad = self.bad.last().map_or(0, |bad| bad.range.end);
-        self.frames.last().map_or(0, |held| held.end_idx).max(bad)
+        let held = self
+            .frames
+            .last()
+            .map_or(self.begin_idx, |held| held.end_idx);
+        held.max(bad)
+    }
+
+    pub(crate) fn begin_idx(&self) -> u64 {
+        self.begin_idx
     }
 
     pub(crate) fn durable_idx(&self) -> u64 {
@@ -235,7 +248,7 @@ impl Lane {
                 Staged::Duplicate
             }
             // What is damaged here cannot be compared; the frame is not wanted either.
-            None if bad => Staged::Duplicate,
+            None if bad || frame.end_idx() <= self.begin_idx => Staged::Duplicate,
             _ => Staged::Differs,
         }
     }
@@ -297,6 +310,9 @@ impl Lane {
     /// only after it has set the former aside; or they take the place of what was damaged.
     pub(crate) fn recover(&mut self, frame: &Frame, position: u64) {
         let first_idx = frame.header.first_idx;
+        if first_idx < self.begin_idx {
+            return; // trimmed
+        }
         if self.fills(frame) {
             self.fill(Held::at(frame, position));
             return;
@@ -513,6 +529,11 @@ impl Lane {
         let end = durable.min(cut.saturating_add(max));
         let begin = told.max(cut.min(end.saturating_sub(1)));
         let ends = self.frames.get(begin..end).unwrap_or_default();
+        if self.frames.is_empty() && self.reported_idx < self.begin_idx {
+            // All of it is trimmed: that this unit does not lag has to be told all the same.
+            let begin = self.begin_chain.map(|chain| (self.begin_idx, chain));
+            return begin.into_iter().collect();
+        }
         ends.iter()
             .map(|held| (held.end_idx, held.chain_after()))
             .collect()

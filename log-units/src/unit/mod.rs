@@ -6,6 +6,7 @@
 //! - `state.rs`: all lanes, cuts and stamps together; `recover.rs`: the same from what a disk holds
 //! - `lane/mend.rs`, `stamps.rs`: what is missing of what was cut, and how a peer's copy takes its place;
 //!   `trail.rs`: how that is verified
+//! - `trim.rs`, `lane/begin.rs`: what is let go of at the front (LOG.md §8)
 //! - `report.rs`: what the sequencer is told; `plan.rs`: what a scan may answer
 pub(crate) mod lane;
 pub(crate) mod note;
@@ -16,3 +17,4 @@ pub(crate) mod runs;
 pub(crate) mod stamps;
 pub(crate) mod state;
 pub(crate) mod trail;
+pub(crate) mod trim;

@@ -50,8 +50,20 @@ pub(crate) struct LaneNote {
     pub(crate) incarnation: u64,
 }
 
+/// Written before parts of the stream are released: a lane begins here, what lies below is trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BeginNote {
+    pub(crate) lane: u64,
+    /// Stripes begin with 1; `None`: it was not known.
+    pub(crate) stripe: Option<u64>,
+    pub(crate) begin_idx: u64,
+    /// Before it, if that is known.
+    pub(crate) chain: Option<u128>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Note {
     Stamp(Stamp),
     Lane(LaneNote),
+    Begin(BeginNote),
 }

@@ -116,6 +116,10 @@ impl Planner<'_> {
         self.cursor = self
             .cursor
             .max(stripe.first_lsn.min(next_lsn).min(asked_end));
+        if self.cursor < self.unit.trim_lsn() {
+            let what = format!("cannot read the log at LSN {}", self.cursor);
+            return Stop::Refused(self.unit.trimmed_refusal(&what));
+        }
         loop {
             if self.cursor >= asked_end {
                 return Stop::Done;

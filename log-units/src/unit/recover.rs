@@ -4,10 +4,26 @@ use dfs_wire::frame::Frame;
 use dfs_wire::v1;
 
 use crate::unit::lane::Lane;
-use crate::unit::note::{LaneNote, Stamp};
+use crate::unit::note::{BeginNote, LaneNote, Stamp};
 use crate::unit::state::{Heard, Unit};
 
 impl Unit {
+    /// Before the first entry: where the stream begins now.
+    pub(crate) fn recovering(&mut self, start: u64) {
+        self.was_released = start > 0;
+    }
+
+    pub(crate) fn recover_begin(&mut self, note: BeginNote) {
+        let first_chain = note.chain.unwrap_or_default();
+        let lane = self
+            .lanes
+            .entry(note.lane)
+            .or_insert_with(|| Lane::new(note.stripe, first_chain));
+        lane.stripe = note.stripe.or(lane.stripe);
+        let agrees = lane.trim(note.begin_idx, note.chain);
+        self.after_check(note.lane, agrees);
+    }
+
     pub(crate) fn recover_lane(&mut self, note: LaneNote) {
         let (stripe, chain) = (Some(note.stripe), note.first_chain);
         let lane = self
@@ -34,11 +50,13 @@ impl Unit {
                 .entry(run.lane)
                 .or_insert_with(|| Lane::new(None, chain));
         }
-        if stamp.previous_cut_seq > self.last_noted_seq {
+        let is_first = self.last_noted_seq == 0 && self.was_released;
+        if stamp.previous_cut_seq > self.last_noted_seq && !is_first {
             let lost_above = self.last_noted_seq;
             self.stamps_lost_above = Some(self.stamps_lost_above.unwrap_or(lost_above));
         }
         self.cover(stamp);
+        self.stamped(stamp);
         self.last_noted_seq = self.last_noted_seq.max(stamp.cut_seq);
         if stamp.cut_seq > self.heard.cut_seq {
             let (cut_seq, next_lsn) = (stamp.cut_seq, stamp.next_lsn);

@@ -69,6 +69,13 @@ impl Runs {
         });
     }
 
+    /// Forgets what ends at or below `lsn`.
+    pub(crate) fn trim(&mut self, lsn: u64) {
+        let gone = self.runs.partition_point(|run| run.end_lsn() <= lsn);
+        self.runs.drain(..gone);
+        self.covered.retain(|covered| covered.end > lsn);
+    }
+
     /// The end of the covered range that holds `lsn`.
     pub(crate) fn covered_until(&self, lsn: u64) -> Option<u64> {
         self.covered

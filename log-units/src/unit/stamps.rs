@@ -106,7 +106,7 @@ impl Unit {
         let first_lsn = self.stripes.values().map(|stripe| stripe.first_lsn).min()?;
         let lsns = self
             .runs()
-            .first_uncovered(first_lsn.max(1)..self.heard.next_lsn)?;
+            .first_uncovered(first_lsn.max(self.trim_lsn).max(1)..self.heard.next_lsn)?;
         let there = self.stripes.iter();
         let there = there.filter(|(_, stripe)| stripe.first_lsn < lsns.end);
         let stripes: Vec<u64> = there.map(|(id, _)| *id).collect();
@@ -161,7 +161,14 @@ impl Unit {
             .map(run_of)
             .collect();
         runs.sort_by_key(|(_, run)| run.first_lsn);
-        let mut end_lsn = lsns.start;
+        let places = runs
+            .iter()
+            .map(|(_, run)| (run.lane, run.first_lsn, run.from_idx));
+        self.trim_as_given(lsns, &places.collect::<Vec<_>>(), until);
+        // The first run may begin below: it goes through the trim.
+        let from = runs.first().map_or(lsns.start, |(_, run)| run.first_lsn);
+        let from = from.min(lsns.start);
+        let mut end_lsn = from;
         let mut borne_out = Vec::new();
         for (place, run) in runs {
             if run.first_lsn >= until {
@@ -181,7 +188,8 @@ impl Unit {
         if until <= lsns.start {
             return false;
         }
-        self.note_given(lsns.start, until, borne_out);
+        self.note_given(from, until, borne_out);
+        self.trim(self.trim_lsn); // a lane's place may be known only now
         true
     }
 

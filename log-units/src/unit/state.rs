@@ -8,6 +8,7 @@ use dfs_wire::{Code, Refusal, v1};
 use crate::unit::lane::{Agrees, Held, Lane, Staged};
 use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
 use crate::unit::runs::Runs;
+use crate::unit::trim::{Passed, is_trimmed};
 
 /// How far the cuts are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(crate) struct Unit {
     /// The oldest cut that the sequencer held at the last Base.
     cuts_held_from: u64,
     /// Lanes with a cut that is not yet durably held and agreed.
-    waiting: BTreeSet<u64>,
+    pub(super) waiting: BTreeSet<u64>,
     /// Lanes with something new to tell the sequencer.
     pub(super) to_report: BTreeSet<u64>,
     /// Who is told: reports of an older conversation take nothing any more.
@@ -65,11 +66,19 @@ pub(crate) struct Unit {
     pub(super) told_full: bool,
     pub(super) full: bool,
     /// Lanes whose own content disagreed with a cut: a person should know.
-    disagreed: BTreeSet<u64>,
+    pub(super) disagreed: BTreeSet<u64>,
     /// A lane of which two cuts say different things (LOG-U9).
     went_back: Option<u64>,
     /// Lanes that were told to be damaged, and are no more.
     pub(super) told_bad: BTreeSet<u64>,
+    /// Records below are gone; 0: none are.
+    pub(super) trim_lsn: u64,
+    /// Places of the stream, rising, and what the stamps before them are about.
+    pub(super) passed: Vec<Passed>,
+    /// No stamp in the stream tells of this LSN or a later one.
+    pub(super) stamped_lsn: u64,
+    /// The front of the stream was released before it was opened.
+    pub(super) was_released: bool,
 }
 
 impl Unit {
@@ -310,7 +319,7 @@ impl Unit {
             .learn(stamp.known_from_lsn..stamp.next_lsn, &stamp.runs());
     }
 
-    fn after_check(&mut self, id: u64, agrees: Agrees) {
+    pub(super) fn after_check(&mut self, id: u64, agrees: Agrees) {
         match agrees {
             Agrees::Yes => {}
             Agrees::SetAside => {
@@ -351,8 +360,9 @@ impl Unit {
         let ours: Vec<&v1::LaneState> = base
             .lanes
             .iter()
-            .filter(|lane| self.stripes.contains_key(&lane.stripe))
+            .filter(|lane| self.stripes.contains_key(&lane.stripe) && !is_trimmed(lane, base))
             .collect();
+        self.forget_unlisted(base);
         for lane in &ours {
             let owner = lane.owner.unwrap_or_default();
             let (node_id, incarnation) = (owner.node_id, owner.incarnation);
@@ -381,6 +391,7 @@ impl Unit {
         let oldest = base.cuts.first().map(|cut| cut.cut_seq);
         self.cuts_held_from = oldest.unwrap_or(base.cut_seq + 1);
         self.stamps_lost_above = None;
+        self.trim(base.trim_lsn);
         Ok(())
     }
 
@@ -432,11 +443,18 @@ impl Unit {
 
     /// Cuts up to `to_lsn` were forgotten unheard. If a lane of this unit grew in them, W other units
     /// have it; if none did, nothing of this unit lies there, and that is known: else a stripe that
-    /// rests while others work would have LSNs that none of its units answers for after a restart.
+    /// rests while others work would have LSNs that none of its units answers for after a restart. The
+    /// same holds from the begin of the log on for one that has no stamp at all yet.
     fn pass_forgotten(&mut self, base: &v1::Base, to_lsn: u64) {
         let knew = self.heard.next_lsn > 0 && self.known_from_lsn > 0;
-        if knew && !self.grew_unheard(base) {
-            self.runs.learn(self.known_from_lsn..to_lsn, &[]);
+        let from_lsn = match knew {
+            true => self.known_from_lsn,
+            false => base.trim_lsn.max(1), // lanes that ended before it are not listed any more
+        };
+        let has_stamps = self.last_synced.is_some() || self.last_noted_seq > 0;
+        if (knew || !has_stamps) && !self.grew_unheard(base) {
+            self.runs.learn(from_lsn..to_lsn, &[]);
+            self.known_from_lsn = from_lsn;
         } else {
             self.known_from_lsn = to_lsn;
         }

@@ -31,7 +31,8 @@ pub(crate) enum Astray {
 struct Step {
     lane: u64,
     idx: u64,
-    chain: u128,
+    /// Not known where a lane begins that was trimmed: that it leads to what was cut is proof enough.
+    chain: Option<u128>,
 }
 
 impl Step {
@@ -39,10 +40,10 @@ impl Step {
         if (head.lane, head.first_idx) != (self.lane, self.idx) {
             return Err(Astray::Gap { idx: self.idx });
         }
-        if head.chain != self.chain {
+        if self.chain.is_some_and(|chain| chain != head.chain) {
             return Err(Astray::Chain { idx: self.idx });
         }
-        (self.idx, self.chain) = (head.end_idx(), head.chain_after);
+        (self.idx, self.chain) = (head.end_idx(), Some(head.chain_after));
         Ok(())
     }
 
@@ -50,7 +51,7 @@ impl Step {
     fn reaches(&self, anchor: Option<&(u64, u128)>) -> Result<bool, Astray> {
         match anchor {
             Some((idx, _)) if self.idx < *idx => Ok(false),
-            Some((idx, chain)) if self.idx == *idx && self.chain == *chain => Ok(true),
+            Some((idx, chain)) if self.idx == *idx && self.chain == Some(*chain) => Ok(true),
             Some((idx, _)) if self.idx == *idx => Err(Astray::Chain { idx: *idx }),
             Some((idx, _)) => Err(Astray::Beyond { idx: *idx }),
             None => Err(Astray::Beyond { idx: self.idx }),
@@ -132,7 +133,7 @@ impl Survey {
         }
         if known || self.bytes >= ANCHOR_BYTES {
             self.bytes = 0;
-            self.noted.push_back((self.at.idx, self.at.chain));
+            self.noted.push_back((self.at.idx, head.chain_after));
         }
         if self.noted.len() > ANCHORS_MAX {
             return Err(Astray::Long);

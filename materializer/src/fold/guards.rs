@@ -36,8 +36,8 @@ pub(crate) fn broken(
             Guard::Replica(guard) => is_replica(control, guard.shard, guard.node_id)?,
             Guard::Session(session) => state::session(control, *session)?.is_some(),
             Guard::Group(guard) => group_holds(control, guard)?,
-            // No record moves the floor yet: everything folded is readable.
-            Guard::ReadableLsn(readable) => *readable < lsn,
+            // FOLD-B3: no LSN is pinned below the floor yet.
+            Guard::ReadableLsn(readable) => *readable < lsn && *readable >= state::floor(control)?,
         };
         if !held {
             return Ok(Some(words(guard)));

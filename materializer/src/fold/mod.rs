@@ -57,21 +57,24 @@ pub struct Folder {
     base: Snapshot,
     layer: Layer,
     stamp: Stamp,
+    /// Of all frames folded.
+    log_bytes: u64,
     records: usize,
 }
 
 impl Folder {
     /// Goes on where the store stands.
-    pub fn new(view: Arc<dyn View>) -> Folder {
+    pub fn new(view: Arc<dyn View>) -> Result<Folder, ViewError> {
         let base = view.snapshot();
-        let stamp = base.stamp;
-        Folder {
+        let (stamp, log_bytes) = (base.stamp, state::log_bytes(&base)?);
+        Ok(Folder {
             view,
             base,
             layer: Layer::default(),
             stamp,
+            log_bytes,
             records: 0,
-        }
+        })
     }
 
     /// The position after the last frame folded, committed or not.
@@ -128,8 +131,10 @@ impl Folder {
             self.layer.set(Keyspace::Control, &key, Some(row));
         }
         if frame.log_time_us != self.stamp.log_time_us {
-            time::index(&mut self.layer, first, frame.log_time_us);
+            time::index(&mut self.layer, first, frame.log_time_us, self.log_bytes);
         }
+        self.log_bytes += frame.frame.bytes().len() as u64;
+        time::count_bytes(&mut self.layer, self.log_bytes);
         let mut folded = Folded {
             first_lsn: first,
             last_lsn: first + u64::from(header.count) - 1,

@@ -153,6 +153,36 @@ fn every_guard_holds_and_breaks() {
     }
 }
 
+/// FOLD-B3: the floor only rises, never beyond what is folded, and what lies below is not readable.
+#[test]
+fn a_frame_that_stands_on_what_lies_below_the_floor_is_void() {
+    let mut alone = Alone::new();
+    let mut n = alone.counted;
+    let mut run = |alone: &mut Alone, planned: &Planned| {
+        n += 1;
+        fold(alone, planned, Some((1, n))).unwrap()
+    };
+    for _ in 0..10 {
+        let plan = planned(&mut alone, put("f", b"x"));
+        run(&mut alone, &plan);
+    }
+    for (moved, floor) in [(8, 8), (5, 8), (9, 9)] {
+        let plan = control::floor_moved(&alone.context(), moved);
+        run(&mut alone, &plan);
+        assert_eq!(state::floor(alone.snapshot()).unwrap(), floor);
+        for (readable, holds) in [(floor - 1, false), (floor, true)] {
+            let plan = planned(&mut alone, put("f", b"x"));
+            let guards = vec![term(1), Guard::ReadableLsn(readable)];
+            let folded = run(&mut alone, &guarded(&plan, guards));
+            assert_eq!(folded.void.is_none(), holds, "Readable({readable})");
+        }
+    }
+    let lsn = next(&alone);
+    let plan = control::floor_moved(&alone.context(), lsn + 1000);
+    run(&mut alone, &plan);
+    assert_eq!(state::floor(alone.snapshot()).unwrap(), lsn);
+}
+
 /// FOLD-B1: a commit planned before the group was closed still takes effect.
 #[test]
 fn closing_a_group_leaves_its_guard_as_it_is() {
@@ -399,7 +429,7 @@ fn holds_on_extents_follow_the_content() {
 /// FOLD-X4: a ring of the last 64, at multiples of 4096; void frames advance it too.
 #[test]
 fn the_ring_of_digests_is_kept_and_bounded() {
-    let mut folder = Folder::new(Arc::new(MemoryView::new()));
+    let mut folder = Folder::new(Arc::new(MemoryView::new())).unwrap();
     let mut digests = Vec::new();
     let draft = FrameDraft {
         guards: Bytes::from(v1::Guards::default().encode_to_vec()),

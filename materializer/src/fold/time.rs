@@ -8,12 +8,22 @@ use bytes::Bytes;
 pub(crate) const DIGEST_EVERY: u64 = 4096;
 pub(crate) const DIGESTS_KEPT: u64 = 64;
 
-/// `first_lsn` is the first at this log time.
-pub(crate) fn index(layer: &mut Layer, first_lsn: u64, log_time_us: u64) {
+/// `first_lsn` is the first at this log time, `log_bytes` lie before it.
+pub(crate) fn index(layer: &mut Layer, first_lsn: u64, log_time_us: u64, log_bytes: u64) {
     let lsn_of = keys::control(letter::LSN_OF, &[log_time_us]);
     let time_of = keys::control(letter::TIME_OF, &[first_lsn]);
+    let row = [log_time_us.to_le_bytes(), log_bytes.to_le_bytes()].concat();
     layer.set(Keyspace::Control, &lsn_of, Some(number(first_lsn)));
-    layer.set(Keyspace::Control, &time_of, Some(number(log_time_us)));
+    layer.set(Keyspace::Control, &time_of, Some(row.into()));
+}
+
+/// After a frame.
+pub(crate) fn count_bytes(layer: &mut Layer, log_bytes: u64) {
+    layer.set(
+        Keyspace::Control,
+        &[letter::LOG_BYTES],
+        Some(number(log_bytes)),
+    );
 }
 
 /// After the record at `stage.lsn`.

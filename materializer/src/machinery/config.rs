@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dfs_rpc::roles::Connector;
 use dfs_wire::v1;
 use tokio::sync::watch;
 
@@ -64,4 +65,35 @@ pub struct MaterializerConfig {
     pub settings: v1::Settings,
     /// From the keep-alive stream of the process.
     pub members: watch::Receiver<Arc<v1::Members>>,
+    /// How log units are reached, to store and load snapshots; `None`: there are none.
+    pub units: Option<Arc<dyn Connector>>,
+    pub snapshots: SnapshotPolicy,
+    pub retention: RetentionPolicy,
+}
+
+/// How much history this node, as the primary, keeps readable.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RetentionPolicy {
+    /// µs, 0: for ever; `None`: as the cluster was made.
+    pub time_us: Option<u64>,
+    /// Of log; 0: without a bound.
+    pub bytes: u64,
+}
+
+/// When the primary takes a snapshot: after so much log since the last one, whichever comes first, and
+/// never before the log since outweighs the last one. 0: not by that.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotPolicy {
+    pub every_records: u64,
+    pub every_bytes: u64,
+}
+
+impl Default for SnapshotPolicy {
+    /// What a store folds again in some ten seconds.
+    fn default() -> SnapshotPolicy {
+        SnapshotPolicy {
+            every_records: 1_000_000,
+            every_bytes: 256 << 20,
+        }
+    }
 }

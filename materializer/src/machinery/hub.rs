@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use dfs_env::Env;
 use dfs_log::SharedLog;
+use dfs_rpc::roles::Connector;
 use dfs_wire::{Refusal, v1};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::config::SHARD;
+use super::config::{RetentionPolicy, SHARD, SnapshotPolicy};
 use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
 use crate::state::Term;
@@ -19,6 +20,9 @@ pub(crate) struct Hub {
     pub(crate) owner: v1::Owner,
     pub(crate) log: Arc<dyn SharedLog>,
     pub(crate) members: watch::Receiver<Arc<v1::Members>>,
+    pub(crate) units: Option<Arc<dyn Connector>>,
+    pub(crate) snapshot_policy: SnapshotPolicy,
+    pub(crate) retention: RetentionPolicy,
     pub(crate) published: Published,
     pub(crate) standing: ArcSwap<Standing>,
     pub(crate) arrivals: mpsc::Sender<Vec<Arrival>>,
@@ -49,6 +53,11 @@ impl Hub {
         owner: v1::Owner,
         log: Arc<dyn SharedLog>,
         members: watch::Receiver<Arc<v1::Members>>,
+        (units, snapshot_policy, retention): (
+            Option<Arc<dyn Connector>>,
+            SnapshotPolicy,
+            RetentionPolicy,
+        ),
         (arrivals, commands): (
             mpsc::Sender<Vec<Arrival>>,
             mpsc::Sender<super::shard::Command>,
@@ -59,6 +68,9 @@ impl Hub {
             owner,
             log,
             members,
+            units,
+            snapshot_policy,
+            retention,
             published: Published::default(),
             standing: ArcSwap::from_pointee(Standing {
                 role: "catching up",

@@ -7,6 +7,8 @@
 //! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
 //! - `unreadable.rs`: what is said while the log cannot be read on
 //! - `digests.rs`: replicas compare what they folded
+//! - `snapshots.rs`: the state as extents of the system, taken by the primary, loaded by whoever has nothing
+//! - `sweep.rs`: rows below the floor are let go of
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
 //! - `hub.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
@@ -25,7 +27,9 @@ mod refusals;
 mod role;
 mod sessions;
 mod shard;
+mod snapshots;
 mod streams;
+mod sweep;
 mod terms;
 mod unreadable;
 mod upkeep;
@@ -34,5 +38,5 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub use config::{MaterializerConfig, Store};
+pub use config::{MaterializerConfig, RetentionPolicy, SnapshotPolicy, Store};
 pub use role::{MaterializerRole, Progress};

@@ -30,6 +30,10 @@ pub(crate) enum Work {
     AddReplica(u64),
     OpenGroup(v1::Group),
     CloseGroup(u64),
+    MoveFloor(u64),
+    TakeSnapshot,
+    /// Under this session.
+    SnapshotTaken(Box<v1::SnapshotTaken>, u64),
 }
 
 /// Who asked, as asserted.

@@ -158,6 +158,11 @@ impl Shard {
                 let session = *session;
                 self.end_session(id, session)
             }
+            Work::TakeSnapshot => self.wants_snapshot(id),
+            Work::SnapshotTaken(taken, session) => {
+                let (taken, session) = ((**taken).clone(), *session);
+                self.plan_snapshot_taken(id, taken, session)
+            }
             _ => self.plan_upkeep(id),
         }
     }
@@ -285,6 +290,13 @@ impl Shard {
                     self.planned(id, |context| control::close_group(context, group)),
                 )
             }
+            Work::MoveFloor(lsn) => {
+                let lsn = *lsn;
+                (
+                    true, // FOLD-T5
+                    self.planned(id, |context| control::floor_moved(context, lsn)),
+                )
+            }
             Work::OpenGroup(group) => {
                 let group = group.clone();
                 return self.open_group(id, group, Gives::Done(v1::Done::default()));
@@ -315,7 +327,7 @@ impl Shard {
         Ok(())
     }
 
-    fn planned(&self, id: OpId, plan: impl FnOnce(&Context<'_>) -> Planned) -> Option<Planned> {
+    pub(crate) fn planned<T>(&self, id: OpId, plan: impl FnOnce(&Context<'_>) -> T) -> Option<T> {
         let (Office::Primary(primary), Some(op)) = (&self.office, self.ops.get(id)) else {
             return None;
         };

@@ -234,6 +234,11 @@ impl Hub {
             answer.sessions = state::sessions(&*newest).map_err(view_failed)?.len() as u64;
             answer.entries = state::entries(&*newest).map_err(view_failed)?;
             answer.groups = state::groups(&*newest).map_err(view_failed)?;
+            let snapshots = state::snapshots(&*newest, SHARD).map_err(view_failed)?;
+            answer.snapshot_lsns = snapshots.iter().map(|taken| taken.lsn).collect();
+            answer.floor_lsn = state::floor(&*newest).map_err(view_failed)?;
+            answer.floor_log_time_us = read::moment_of(&newest, answer.floor_lsn)?.log_time_us;
+            answer.snapshot_bytes = snapshots.last().map_or(0, |newest| newest.bytes);
         }
         Ok(answer)
     }

@@ -1,4 +1,5 @@
-//! The digest of the past, proven: the log is folded again, from LSN 1, into a store of its own.
+//! The digest of the past, proven: the log is folded again into a store of its own, from LSN 1, or from a snapshot
+//! where the log does not go back so far.
 use std::sync::Arc;
 
 use dfs_log::{Batch, Event, Follow, Follower, FrameAt};
@@ -8,10 +9,11 @@ use dfs_wire::{Code, Refusal, v1};
 use super::config::TURN;
 use super::hub::Hub;
 use super::open::view_failed;
+use super::snapshots::load;
 use super::streams::{Body, Reply};
 use crate::fold::{FoldFrame, Folder};
 use crate::state;
-use crate::view::MemoryView;
+use crate::view::{MemoryView, View};
 
 pub(crate) async fn answer(hub: Arc<Hub>, lsn: u64, reply: Reply) {
     match digest_at(&hub, lsn).await {
@@ -28,7 +30,7 @@ pub(crate) async fn answer(hub: Arc<Hub>, lsn: u64, reply: Reply) {
 }
 
 /// (digest, log time) after `lsn`.
-async fn digest_at(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
+async fn digest_at(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
     let Ok(_one) = hub.refolds.try_acquire() else {
         return Err(Refusal::new(Code::Busy, "refold", "another one is running"));
     };
@@ -55,9 +57,18 @@ async fn digest_at(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
     }
 }
 
-async fn refold(hub: &Hub, lsn: u64) -> Result<(u64, u64), Refusal> {
-    let mut folder = Folder::new(Arc::new(MemoryView::new()));
-    let mut follower = hub.log.follow(1, Follow::default()).await?;
+async fn refold(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
+    let view: Arc<dyn View> = Arc::new(MemoryView::new());
+    let history = load::history(hub).await?;
+    if history.trim_lsn > 1 {
+        load::newest(hub, &view, &history, lsn).await?;
+    }
+    let mut folder = Folder::new(view).map_err(view_failed)?;
+    let stamp = folder.stamp();
+    if stamp.lsn == lsn {
+        return Ok((stamp.digest, stamp.log_time_us));
+    }
+    let mut follower = hub.log.follow(stamp.lsn + 1, Follow::default()).await?;
     loop {
         for event in next_batch(hub, &mut follower).await?.events {
             let Event::Frame(at) = event else { continue };

@@ -22,7 +22,9 @@ use super::ops::{Arrival, Work};
 use super::persist;
 use super::reads::{self, Read};
 use super::shard::{Command, Shard};
+use super::snapshots;
 use super::streams::{Incoming, Reply, Stream};
+use super::sweep;
 use crate::view::View;
 
 /// How long `stop` waits for what is in flight: the rest of the five seconds that a process has is for its disks.
@@ -59,20 +61,33 @@ impl MaterializerRole {
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let senders = (arrivals, commands);
-        let hub = Hub::new(env.clone(), config.owner, log, config.members, senders);
+        let storing = (config.units, config.snapshots, config.retention);
+        let hub = Hub::new(
+            env.clone(),
+            config.owner,
+            log,
+            config.members,
+            storing,
+            senders,
+        );
         let hub = Arc::new(hub);
+        snapshots::load::bootstrap(&hub, &view).await?;
         let genesis = super::terms::Genesis {
             cluster_id: config.cluster_id,
             settings: config.settings,
             rank: config.rank,
         };
         let shard = Shard::open(hub.clone(), view.clone(), genesis, (arriving, commanded))?;
-        let loops = hub.clone();
+        let (loops, folded) = (hub.clone(), view.clone());
         env.spawn("shard", async move {
             let why = shard.run().await;
+            if why.code() == Code::Trimmed {
+                give_up(&loops, folded).await;
+            }
             loops.fail(why);
         });
         env.spawn("persist", persist::run(hub.clone(), view.clone(), disk));
+        env.spawn("sweep", sweep::run(hub.clone(), view.clone()));
         Ok(Arc::new(MaterializerRole {
             hub,
             view: Mutex::new(Some(view)),
@@ -136,6 +151,14 @@ impl Materializer for MaterializerRole {
 
     async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
         self.hub.status()
+    }
+}
+
+/// The log lets go of what is not folded here: opened again, the store is filled from a snapshot.
+async fn give_up(hub: &Hub, view: Arc<dyn View>) {
+    tracing::info!("the log has been trimmed past this replica; it begins anew from a snapshot");
+    if let Err(error) = hub.env.blocking(move || view.begin_load()).await {
+        tracing::warn!(%error, "cannot empty the store");
     }
 }
 
@@ -243,6 +266,7 @@ fn work_of(asked: Asked) -> Result<Work, Asked> {
         Asked::KeepSession(keep) => Ok(Work::KeepSession(keep.session)),
         Asked::CloseSession(close) => Ok(Work::CloseSession(close.session)),
         Asked::Place(place) => Ok(Work::Place(place)),
+        Asked::TakeSnapshot(_) => Ok(Work::TakeSnapshot),
         read => Err(read),
     }
 }

@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Probed(Ticket, bool),
     /// For a replica's digests.
     DigestLane(Option<Box<Appender>>),
+    SnapshotEnded(Result<super::snapshots::Ended, Refusal>),
     Stop,
 }
 
@@ -65,6 +66,7 @@ pub(crate) struct Shard {
     pub(crate) orphans: Option<Orphans>,
     pub(crate) upkeep: super::upkeep::Upkeep,
     pub(crate) digests: super::digests::Digests,
+    pub(crate) snapshots: super::snapshots::Snapshots,
     /// The end of the log when it was first asked for: what lies before it is old.
     end_at_start: Option<u64>,
     pub(super) stopping: bool,
@@ -145,7 +147,7 @@ impl Shard {
         genesis: Genesis,
         (arriving, commanded): (mpsc::Receiver<Vec<Arrival>>, mpsc::Receiver<Command>),
     ) -> Result<Shard, Refusal> {
-        let folder = Folder::new(view);
+        let folder = Folder::new(view).map_err(view_failed)?;
         let snapshot = folder.snapshot().clone();
         let term = state::term(&snapshot, SHARD).map_err(view_failed)?;
         let upkeep = super::upkeep::Upkeep::new(hub.env.now());
@@ -170,6 +172,7 @@ impl Shard {
             orphans: None,
             upkeep,
             digests: super::digests::Digests::default(),
+            snapshots: super::snapshots::Snapshots::default(),
             end_at_start: None,
             stopping: false,
         })
@@ -184,6 +187,7 @@ impl Shard {
             };
             match self.turns(follower).await {
                 Ok(None) => return super::published::stopped(),
+                Ok(Some(trimmed)) if trimmed.code() == Code::Trimmed => return trimmed,
                 Ok(Some(unreadable)) => {
                     if !self.stand_still(unreadable).await {
                         return super::published::stopped();
@@ -296,6 +300,7 @@ impl Shard {
             Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
             Command::Probed(ticket, answers) => self.probed(ticket, answers),
             Command::DigestLane(lane) => self.take_digest_lane(lane),
+            Command::SnapshotEnded(outcome) => self.snapshot_ended(outcome),
             Command::Stop => {
                 self.stopping = true;
                 Ok(())
@@ -320,6 +325,7 @@ impl Shard {
             let Event::Frame(at) = event else { continue };
             let (lane, first_idx) = (at.frame.header.lane, at.frame.header.first_idx);
             let end_idx = at.frame.end_idx();
+            self.snapshots.folded(at.frame.bytes().len());
             let frame = FoldFrame {
                 first_lsn: at.first_lsn,
                 log_time_us: at.log_time_us,

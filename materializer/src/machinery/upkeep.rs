@@ -13,7 +13,7 @@ use super::ops::{Arrival, By, OpId, Work};
 use super::placing::{self, Units};
 use super::sessions::{Due, Now};
 use super::shard::{Gives, Office, Shard};
-use crate::plan::Ticket;
+use crate::plan::{Retention, Ticket, next_floor};
 use crate::state;
 
 /// A unit that restarts is away for less; its groups need not be closed for that.
@@ -22,6 +22,10 @@ const BROKEN_MAX: Duration = Duration::from_secs(3);
 const GROUPS_EVERY: Duration = Duration::from_secs(1);
 /// Between the end of a term and giving up on its records.
 const ORPHANS_MAX: Duration = Duration::from_secs(1);
+/// Retention is counted in minutes and days.
+const FLOOR_EVERY: Duration = Duration::from_secs(1);
+/// FOLD-C2: beyond this somebody should look at a clock.
+const CLOCKS_APART_MAX_US: u64 = 300_000_000;
 /// FOLD-C1: an idle log with sessions to expire is ticked no more often.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
@@ -37,6 +41,9 @@ pub(crate) struct Upkeep {
     groups_seen: Option<(Arc<v1::Members>, Instant)>,
     pub(crate) tick: Option<OpId>,
     ticked: Option<Instant>,
+    moving_floor: bool,
+    floor_seen: Option<Instant>,
+    told_of_clocks: bool,
     last_turn: Instant,
 }
 
@@ -52,6 +59,9 @@ impl Upkeep {
             groups_seen: None,
             tick: None,
             ticked: None,
+            moving_floor: false,
+            floor_seen: None,
+            told_of_clocks: false,
             last_turn: now,
         }
     }
@@ -65,6 +75,7 @@ impl Upkeep {
     pub(crate) fn finished(&mut self, work: &Work) {
         match work {
             Work::AddReplica(_) => self.adding_replica = false,
+            Work::MoveFloor(_) => self.moving_floor = false,
             Work::CloseGroup(group) => self.closing.retain(|closing| closing != group),
             _ => {}
         }
@@ -109,6 +120,8 @@ impl Shard {
                 self.tend_sessions(now, stalled);
                 self.tend_replicas()?;
                 self.tend_groups(now)?;
+                self.tend_floor(now)?;
+                self.tend_snapshots(now)?;
             }
         }
         if self.has_caught_up() {
@@ -179,6 +192,39 @@ impl Shard {
                 Due::Tick => {}
             }
         }
+    }
+
+    /// FOLD-B3, C2: what retention no longer asks for is let go of, by log time and by the own clock.
+    fn tend_floor(&mut self, now: Instant) -> Result<(), Refusal> {
+        let Office::Primary(primary) = &self.office else {
+            return Ok(());
+        };
+        let seen = self.upkeep.floor_seen;
+        let is_time = seen.is_none_or(|seen| now - seen >= FLOOR_EVERY);
+        if self.upkeep.moving_floor || !is_time {
+            return Ok(());
+        }
+        self.upkeep.floor_seen = Some(now);
+        let own = self.hub.retention;
+        let retention = Retention {
+            time_us: own.time_us.unwrap_or(primary.settings.retention_us),
+            bytes: own.bytes,
+        };
+        let folded = self.folder.snapshot();
+        let (log_us, own_us) = (folded.stamp.log_time_us, self.hub.env.wall_us());
+        if log_us > own_us.saturating_add(CLOCKS_APART_MAX_US) && !self.upkeep.told_of_clocks {
+            self.upkeep.told_of_clocks = true;
+            let ahead_s = (log_us - own_us) / 1_000_000;
+            tracing::error!(
+                ahead_s,
+                "move the floor: log time is far ahead of the own clock"
+            );
+        }
+        if let Some(lsn) = next_floor(folded, retention, log_us.min(own_us))? {
+            self.upkeep.moving_floor = true;
+            self.submit(Work::MoveFloor(lsn));
+        }
+        Ok(())
     }
 
     /// FOLD-T0: every registered materializer, up to the setting.

@@ -31,6 +31,7 @@ impl Seen {
     }
 
     fn past(snapshot: Arc<Snapshot>, lsn: u64, now_us: u64) -> Result<Seen, Refusal> {
+        read::check_floor(&snapshot, lsn)?;
         let past = Some(read::moment_of(&snapshot, lsn)?);
         Ok(Seen {
             snapshot,

@@ -1,15 +1,17 @@
 //! Plans of CONTROL: genesis, terms, replicas, sessions, groups, ticks, digests.
 use super::draft::{planned, record, term_guard};
 use super::{Context, Ids, Planned, Planning, Unplanned};
+use dfs_wire::limits::RECORD_BYTES_MAX;
 use dfs_wire::v1::guard::Guard;
 use dfs_wire::v1::mutation::Kind;
 use dfs_wire::{Code, Refusal, Tag, v1};
+use std::collections::BTreeSet;
 
 /// A client's nonce.
 const NONCE_BYTES: usize = 16;
 
 /// CONTROL facts of a shard's primary: for everybody, and for the shard that counts the frame (FOLD-X5).
-fn tags(shard: u64) -> Vec<Tag> {
+fn tags_of(shard: u64) -> Vec<Tag> {
     vec![Tag::shard(shard), Tag::CONTROL]
 }
 
@@ -60,7 +62,7 @@ pub fn term_started(shard: u64, prev_term: u64, owner: v1::Owner) -> Planned {
     };
     planned(
         record(vec![Kind::TermStarted(started)], "", None),
-        tags(shard),
+        tags_of(shard),
         guards,
         false,
     )
@@ -69,7 +71,7 @@ pub fn term_started(shard: u64, prev_term: u64, owner: v1::Owner) -> Planned {
 /// A fact of CONTROL under the own term.
 fn fact(context: &Context<'_>, kind: Kind) -> Planned {
     let record = record(vec![kind], context.actor, None);
-    planned(record, tags(context.shard), [term_guard(context)], true)
+    planned(record, tags_of(context.shard), [term_guard(context)], true)
 }
 
 pub fn replica_added(context: &Context<'_>, node_id: u64) -> Planned {
@@ -131,6 +133,11 @@ pub fn tick(context: &Context<'_>) -> Planned {
     fact(context, Kind::Tick(v1::Tick {}))
 }
 
+/// FOLD-B3.
+pub fn floor_moved(context: &Context<'_>, floor_lsn: u64) -> Planned {
+    fact(context, Kind::FloorMoved(v1::FloorMoved { floor_lsn }))
+}
+
 /// FOLD-B0: `group.group` is given by the plan.
 pub fn open_group(context: &Context<'_>, ids: &mut Ids, group: v1::Group) -> (u64, Planned) {
     let id = ids.allocate();
@@ -157,8 +164,38 @@ pub fn digest_taken(shard: u64, node_id: u64, lsn: u64, digest: u64) -> Planned 
     };
     planned(
         record(vec![Kind::DigestTaken(taken)], "", None),
-        tags(shard),
+        tags_of(shard),
         [guard],
         false,
     )
+}
+
+/// FOLD-X2, S4: guarded by the session that stored its extents, and by the groups they lie in.
+pub fn snapshot_taken(
+    context: &Context<'_>,
+    session: u64,
+    taken: v1::SnapshotTaken,
+) -> Result<Planned, Refusal> {
+    let extents = taken.extents.iter();
+    let groups: BTreeSet<(u64, u32)> = extents.map(|e| (e.group, e.generation)).collect();
+    let buckets = groups.iter().map(|(group, _)| Tag::blocks(*group));
+    let mut tags: BTreeSet<Tag> = buckets.collect();
+    tags.extend(tags_of(context.shard));
+    let guard = |(group, generation)| Guard::Group(v1::GroupGuard { group, generation });
+    let guards = [term_guard(context), Guard::Session(session)];
+    let record = record(vec![Kind::SnapshotTaken(taken)], context.actor, None);
+    let planned = Planned {
+        foreign: true,
+        ..planned(
+            record,
+            tags.into_iter().collect(),
+            guards.into_iter().chain(groups.into_iter().map(guard)),
+            true,
+        )
+    };
+    if planned.encoded.len() <= RECORD_BYTES_MAX {
+        return Ok(planned);
+    }
+    let why = "it has more extents than one record can name";
+    Err(Refusal::new(Code::State, "snapshot", why))
 }

@@ -9,9 +9,11 @@ mod seen;
 mod tests;
 
 pub mod control;
+mod retention;
 
 pub use ids::Ids;
 pub use overlay::Overlay;
+pub use retention::{Retention, next_floor};
 
 use crate::view::Read;
 use bytes::Bytes;

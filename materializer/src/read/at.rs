@@ -1,4 +1,5 @@
 //! A state to read: a snapshot at an LSN that it holds.
+use super::check_floor;
 use crate::state::content;
 use crate::state::keys::{self, letter};
 use crate::state::rows::{self, Row, Versioned};
@@ -25,10 +26,11 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The past. Refused with NOT_YET above what is folded. (Nothing is below the floor yet: FOLD-X3.)
+    /// The past. Refused with NOT_YET above what is folded, with TRIMMED below the floor (FOLD-X3).
     pub fn lsn(snapshot: &'a Snapshot, lsn: u64) -> Result<At<'a>, Refusal> {
         let folded = snapshot.stamp.lsn;
         if lsn <= folded {
+            check_floor(snapshot, lsn)?;
             return Ok(At { snapshot, lsn });
         }
         let why = format!("folded is LSN {folded}");

@@ -10,5 +10,6 @@ mod tests;
 
 pub use at::At;
 pub use list::list;
+pub(crate) use moment::check_floor;
 pub use moment::{Moment, moment_of, resolve_time};
 pub use stat::stat;

@@ -1,4 +1,5 @@
 //! LSN ↔ log time (FOLD-R4).
+use crate::state::floor;
 use crate::state::keys::{self, letter};
 use crate::state::walk::store_failed;
 use crate::view::{Keyspace, Read, Snapshot, ViewError};
@@ -34,6 +35,18 @@ pub fn resolve_time(snapshot: &Snapshot, time_us: u64) -> Result<Moment, Refusal
         snapshot,
         next_first.map_or(snapshot.stamp.lsn, |first| first - 1),
     )
+}
+
+/// FOLD-X3: what lies below the floor is refused by rule, whatever is still there of it.
+pub(crate) fn check_floor(snapshot: &Snapshot, lsn: u64) -> Result<(), Refusal> {
+    let floor = floor(snapshot).map_err(store_failed)?;
+    if lsn >= floor {
+        return Ok(());
+    }
+    let oldest = moment_of(snapshot, floor)?;
+    let why = format!("history goes back to LSN {floor} (retention)");
+    let refusal = Refusal::new(Code::Trimmed, format!("cannot read at LSN {lsn}"), why);
+    Err(refusal.at_moment(floor, oldest.log_time_us))
 }
 
 /// The log time of an LSN ≤ the snapshot's.

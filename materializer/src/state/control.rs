@@ -1,7 +1,9 @@
 //! CONTROL as guards, planners and machinery look at it (FOLD-G2).
 use super::keys::{self, letter};
 use super::rows::value_of;
-use super::values::{CountsValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue};
+use super::values::{
+    CountsValue, FloorValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue,
+};
 use super::{Session, Slot, Term};
 use crate::view::{Keyspace, Read, ViewError};
 use dfs_wire::v1;
@@ -43,6 +45,26 @@ pub fn replicas(read: &dyn Read, shard: u64) -> Result<Vec<u64>, ViewError> {
 pub(crate) fn is_replica(read: &dyn Read, shard: u64, node_id: u64) -> Result<bool, ViewError> {
     let key = keys::control(letter::REPLICA, &[shard, node_id]);
     Ok(read.get(Keyspace::Control, &key)?.is_some())
+}
+
+/// The last two, older first (FOLD-X2).
+pub fn snapshots(read: &dyn Read, shard: u64) -> Result<Vec<v1::SnapshotTaken>, ViewError> {
+    let (from, to) = keys::all_of(letter::SNAPSHOT, shard);
+    let rows = read.scan(Keyspace::Control, &from, &to);
+    rows.map(|row| value_of(row?.1)).collect()
+}
+
+/// The oldest LSN that can be read (FOLD-X3); 0: all can.
+pub fn floor(read: &dyn Read) -> Result<u64, ViewError> {
+    let floor = value::<FloorValue>(read, &[letter::FLOOR])?;
+    Ok(floor.map_or(0, |floor| floor.lsn))
+}
+
+/// Bytes of all frames folded, void ones too.
+pub(crate) fn log_bytes(read: &dyn Read) -> Result<u64, ViewError> {
+    let row = read.get(Keyspace::Control, &[letter::LOG_BYTES])?;
+    let bytes = row.and_then(|row| row.first_chunk().copied());
+    Ok(bytes.map_or(0, u64::from_le_bytes))
 }
 
 /// `None` before genesis.

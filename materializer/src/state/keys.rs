@@ -8,6 +8,7 @@
 //! | history | a key of head, 0, !lsn | a superseded row of it; no name holds a zero byte |
 //! | slots | session, shard, slot | last result |
 //! | blocks | session and counter of an extent, tree, inode | hold |
+//! | blocks | session and counter of an extent, 2^64 − 1, shard | hold of a snapshot |
 //! | control | a letter, then as below | |
 use dfs_wire::v1::ExtentId;
 
@@ -17,9 +18,11 @@ const CHUNK: u8 = b'/';
 
 /// First bytes of keys in control. They never come back.
 pub(crate) mod letter {
+    pub(crate) const LOG_BYTES: u8 = b'b';
     pub(crate) const CLUSTER: u8 = b'c';
     pub(crate) const DIGEST: u8 = b'd';
     pub(crate) const DIGEST_OF: u8 = b'D';
+    pub(crate) const FLOOR: u8 = b'f';
     pub(crate) const GROUP: u8 = b'g';
     pub(crate) const COUNTS: u8 = b'i';
     pub(crate) const PLACE: u8 = b'k';
@@ -29,8 +32,16 @@ pub(crate) mod letter {
     pub(crate) const ORDER: u8 = b'o';
     pub(crate) const REPLICA: u8 = b'r';
     pub(crate) const SESSION: u8 = b's';
+    pub(crate) const SNAPSHOT: u8 = b'S';
     pub(crate) const TERM: u8 = b't';
     pub(crate) const LSN_OF: u8 = b'T';
+}
+
+/// In place of a tree, where a snapshot holds an extent: no tree has it.
+const SNAPSHOTS: u64 = u64::MAX;
+
+pub(crate) fn snapshot_hold(extent: &ExtentId, shard: u64) -> Vec<u8> {
+    hold(extent, SNAPSHOTS, shard)
 }
 
 fn join(first: &[u8], numbers: &[u64], last: &[u8]) -> Vec<u8> {

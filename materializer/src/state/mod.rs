@@ -9,10 +9,10 @@ pub(crate) mod values;
 pub(crate) mod walk;
 
 pub use control::{
-    cluster, digest, entries, group, groups, replicas, session, session_of_nonce, sessions, slot,
-    term,
+    cluster, digest, entries, floor, group, groups, replicas, session, session_of_nonce, sessions,
+    slot, snapshots, term,
 };
-pub(crate) use control::{counts, is_replica, value};
+pub(crate) use control::{counts, is_replica, log_bytes, value};
 
 use dfs_wire::v1;
 

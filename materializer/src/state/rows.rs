@@ -64,6 +64,11 @@ fn split_superseded(row: &Bytes) -> Result<(u64, Bytes), ViewError> {
     Ok((until, row.slice(UNTIL_BYTES..)))
 }
 
+/// The LSN of the record that superseded a row of history.
+pub(crate) fn until(row: &Bytes) -> Result<u64, ViewError> {
+    split_superseded(row).map(|(until, _)| until)
+}
+
 pub(crate) fn decode<V: Message + Default>(row: &Bytes) -> Result<Row<V>, ViewError> {
     let Row {
         lsn,

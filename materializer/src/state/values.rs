@@ -124,6 +124,13 @@ pub(crate) struct DigestValue {
     pub(crate) digest: u64,
 }
 
+/// What was true below cannot be read.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FloorValue {
+    #[prost(uint64, tag = "1")]
+    pub(crate) lsn: u64,
+}
+
 /// Derived from other rows. Not an effect.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CountsValue {

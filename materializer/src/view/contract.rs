@@ -96,11 +96,54 @@ fn scans_are_in_order_and_half_open(view: &dyn View) {
     view.persist().unwrap();
 }
 
+fn what_is_forgotten_is_gone_from_then_on(view: &dyn View) {
+    let rows = [
+        (Keyspace::History, "a", Some("1")),
+        (Keyspace::History, "b", Some("2")),
+    ];
+    view.commit(layer(&rows), stamp(9)).unwrap();
+    let before = view.snapshot();
+    view.forget(vec![
+        (Keyspace::History, bytes("a")),
+        (Keyspace::History, bytes("none")),
+    ])
+    .unwrap();
+    let after = view.snapshot();
+    assert_eq!(keys(&before, Keyspace::History, "", "z").len(), 2);
+    assert_eq!(keys(&after, Keyspace::History, "", "z"), ["b"]);
+    assert_eq!(after.stamp, before.stamp);
+    view.forget(vec![(Keyspace::History, bytes("b"))]).unwrap();
+}
+
+fn what_is_loaded_is_nothing_until_its_end(view: &dyn View) {
+    let head = Keyspace::Head;
+    view.commit(layer(&[(head, "old", Some("1"))]), stamp(90))
+        .unwrap();
+    let before = view.snapshot();
+    view.begin_load().unwrap();
+    view.load(vec![(head, bytes("new"), bytes("2"))]).unwrap();
+    view.load(vec![(Keyspace::Blocks, bytes("b"), bytes("3"))])
+        .unwrap();
+    assert_eq!(view.snapshot().stamp, Stamp::default());
+    view.end_load(stamp(95)).unwrap();
+    let after = view.snapshot();
+    assert_eq!(after.stamp, stamp(95));
+    assert_eq!(after.get(head, b"old").unwrap(), None);
+    assert_eq!(after.get(head, b"new").unwrap(), Some(bytes("2")));
+    assert_eq!(keys(&after, Keyspace::Blocks, "", "z"), ["b"]);
+    assert_eq!(before.get(head, b"old").unwrap(), Some(bytes("1")));
+    view.commit(layer(&[(head, "new", None)]), stamp(7))
+        .unwrap();
+    assert_eq!(view.snapshot().get(head, b"new").unwrap(), None);
+}
+
 fn suite(view: &dyn View) {
     an_empty_store_stands_at_nothing(view);
     a_batch_is_seen_whole_with_its_stamp(view);
     a_snapshot_stays_as_it_is(view);
     scans_are_in_order_and_half_open(view);
+    what_is_forgotten_is_gone_from_then_on(view);
+    what_is_loaded_is_nothing_until_its_end(view);
 }
 
 #[test]
@@ -133,6 +176,19 @@ fn write_beside(path: &Path, space: &str, value: &[u8]) {
         .unwrap();
     keyspace.insert(super::STAMP_KEY, value).unwrap();
     database.persist(fjall::PersistMode::SyncAll).unwrap();
+}
+
+#[test]
+fn a_load_that_did_not_end_is_noticed_at_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let view = LsmView::open(directory.path()).unwrap();
+    view.commit(Layer::default(), stamp(9)).unwrap();
+    view.begin_load().unwrap();
+    view.load(vec![(Keyspace::Control, bytes("k"), bytes("v"))])
+        .unwrap();
+    drop(view);
+    let opened = LsmView::open(directory.path());
+    assert!(matches!(opened, Err(ViewError::Disagree(_))));
 }
 
 #[test]

@@ -120,6 +120,53 @@ impl View for LsmView {
     fn persist(&self) -> Result<(), ViewError> {
         self.database.persist(PersistMode::SyncAll).map_err(failed)
     }
+
+    fn forget(&self, rows: Vec<(Keyspace, Bytes)>) -> Result<(), ViewError> {
+        let mut batch = self.database.batch();
+        for (space, key) in rows {
+            batch.remove(&self.spaces[space as usize], key);
+        }
+        batch.commit().map_err(failed)
+    }
+
+    fn begin_load(&self) -> Result<(), ViewError> {
+        let mut current = self.stamp.lock();
+        self.mark_unfinished()?;
+        // The one with the mark last: what a crash leaves before that is not taken for whole.
+        for space in Keyspace::ALL.into_iter().rev() {
+            self.spaces[space as usize].clear().map_err(failed)?;
+        }
+        *current = Stamp::default();
+        self.mark_unfinished()
+    }
+
+    fn load(&self, rows: Vec<(Keyspace, Bytes, Bytes)>) -> Result<(), ViewError> {
+        let mut batch = self.database.batch();
+        for (space, key, value) in rows {
+            batch.insert(&self.spaces[space as usize], key, value);
+        }
+        batch.commit().map_err(failed)
+    }
+
+    fn end_load(&self, stamp: Stamp) -> Result<(), ViewError> {
+        self.persist()?; // the rows before the stamp that vouches for them
+        self.commit(Layer::default(), stamp)?;
+        self.persist()
+    }
+}
+
+impl LsmView {
+    /// A stamp that no other keyspace has: at the next open the store disagrees, and is deleted.
+    fn mark_unfinished(&self) -> Result<(), ViewError> {
+        let unfinished = Stamp {
+            lsn: u64::MAX,
+            ..Stamp::default()
+        };
+        self.spaces[Keyspace::Head as usize]
+            .insert(STAMP_KEY, unfinished.encode())
+            .map_err(failed)?;
+        self.persist()
+    }
 }
 
 struct Rows {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct MemoryView {
     rows: Mutex<Rows>,
+    /// Between `begin_load` and `end_load`.
+    loading: Mutex<Rows>,
 }
 
 #[derive(Clone, Default)]
@@ -48,6 +50,33 @@ impl View for MemoryView {
 
     fn persist(&self) -> Result<(), ViewError> {
         Ok(())
+    }
+
+    fn forget(&self, forgotten: Vec<(Keyspace, Bytes)>) -> Result<(), ViewError> {
+        let mut rows = self.rows.lock();
+        for (space, key) in forgotten {
+            rows.spaces[space as usize].remove(&key);
+        }
+        Ok(())
+    }
+
+    fn begin_load(&self) -> Result<(), ViewError> {
+        *self.loading.lock() = Rows::default();
+        *self.rows.lock() = Rows::default();
+        Ok(())
+    }
+
+    fn load(&self, rows: Vec<(Keyspace, Bytes, Bytes)>) -> Result<(), ViewError> {
+        let mut loading = self.loading.lock();
+        for (space, key, value) in rows {
+            loading.spaces[space as usize].insert(key, value);
+        }
+        Ok(())
+    }
+
+    fn end_load(&self, stamp: Stamp) -> Result<(), ViewError> {
+        *self.rows.lock() = std::mem::take(&mut *self.loading.lock());
+        self.commit(Layer::default(), stamp)
     }
 }
 

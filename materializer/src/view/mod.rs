@@ -170,6 +170,15 @@ pub trait View: Send + Sync {
     fn commit(&self, batch: Layer, stamp: Stamp) -> Result<(), ViewError>;
     /// Makes every batch committed before this call durable. Blocks on the disk.
     fn persist(&self) -> Result<(), ViewError>;
+    /// Lets go of rows that nothing folds or reads any more, from any thread, beside the one writer. What
+    /// of it outlives a crash does no harm.
+    fn forget(&self, rows: Vec<(Keyspace, Bytes)>) -> Result<(), ViewError>;
+    /// Empties the store, to be filled by `load`. Until `end_load` it is nothing: opened anew it disagrees.
+    fn begin_load(&self) -> Result<(), ViewError>;
+    /// Rows of a snapshot; each key once.
+    fn load(&self, rows: Vec<(Keyspace, Bytes, Bytes)>) -> Result<(), ViewError>;
+    /// From now on the store is what was loaded, durably.
+    fn end_load(&self, stamp: Stamp) -> Result<(), ViewError>;
 }
 
 /// The one stamp of all keyspaces, from what each holds.

@@ -221,6 +221,14 @@ impl Holdings {
         }
     }
 
+    /// Sealed lanes have left with what was trimmed.
+    pub(crate) fn trimmed(&mut self, order: &Order) {
+        for holding in self.units.values_mut() {
+            holding.lanes.retain(|id, _| order.lanes.contains_key(id));
+            holding.lossy.retain(|id, _| order.lanes.contains_key(id));
+        }
+    }
+
     /// The next cut, or `None` when nothing has advanced (LOG-D3).
     pub(crate) fn propose(&mut self, order: &Order) -> Option<Proposal> {
         let forget_through = self.forgettable(order);

@@ -14,6 +14,7 @@ impl Order {
             cuts: self.cuts.iter().cloned().collect(),
             cluster_id: self.cluster_id.clone().into(),
             generation: self.generation,
+            trim_lsn: self.history.trim_lsn,
         }
     }
 
@@ -30,6 +31,7 @@ impl Order {
             chain_low: lane.chain_low,
             sealed: lane.sealed,
             successor: lane.successor,
+            end_lsn: lane.end_lsn,
         };
         self.lanes.iter().map(state).collect()
     }

@@ -1,4 +1,5 @@
 //! Commands as they stand in the Raft journal. Numbers never come back.
+use dfs_wire::v1;
 use prost::Message;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -6,7 +7,10 @@ use std::fmt;
 /// One entry of the Raft log.
 #[derive(Clone, PartialEq, Message)]
 pub struct Command {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 32, 33")]
+    #[prost(
+        oneof = "Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22, 23, 24, 32, 33"
+    )]
     pub kind: Option<Kind>,
 }
 
@@ -34,6 +38,16 @@ pub enum Kind {
     RemoveNode(RemoveNode),
     #[prost(message, tag = "9")]
     MoveLane(MoveLane),
+    #[prost(message, tag = "20")]
+    Trim(Trim),
+    #[prost(message, tag = "21")]
+    Pin(v1::Pin),
+    #[prost(message, tag = "22")]
+    Unpin(v1::PinMove),
+    #[prost(message, tag = "23")]
+    AdvancePin(v1::PinMove),
+    #[prost(message, tag = "24")]
+    SnapshotDone(v1::SnapshotRow),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -173,6 +187,13 @@ pub struct RemoveNode {
     pub node_id: u64,
 }
 
+/// Records below `lsn` are let go, as far as pins allow it (LOG-I11).
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Trim {
+    #[prost(uint64, tag = "1")]
+    pub lsn: u64,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -194,6 +215,11 @@ impl fmt::Display for Command {
             Some(Kind::UnseatVoter(_)) => "unseat voter",
             Some(Kind::RemoveNode(_)) => "remove node",
             Some(Kind::MoveLane(_)) => "move lane",
+            Some(Kind::Trim(_)) => "trim",
+            Some(Kind::Pin(_)) => "pin",
+            Some(Kind::Unpin(_)) => "unpin",
+            Some(Kind::AdvancePin(_)) => "advance pin",
+            Some(Kind::SnapshotDone(_)) => "snapshot done",
         })
     }
 }

@@ -1,5 +1,5 @@
 //! The order as it stands in a snapshot: rows and the whole. Numbers never come back.
-use crate::order::Order;
+use crate::order::{History, Order};
 use dfs_wire::v1;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -73,6 +73,9 @@ pub struct Lane {
     /// The lane that goes on where this one was sealed; 0 while there is none.
     #[prost(uint64, tag = "10")]
     pub successor: u64,
+    /// Once it is sealed: no record of it lies at or above. 0 where it was sealed by an older build.
+    #[prost(uint64, tag = "20")]
+    pub end_lsn: u64,
 }
 
 /// The whole order.
@@ -102,6 +105,8 @@ pub(crate) struct Image {
     applied_index: u64,
     #[prost(btree_map = "uint64, bytes", tag = "12")]
     seats: BTreeMap<u64, Vec<u8>>,
+    #[prost(message, optional, tag = "20")]
+    history: Option<History>,
 }
 
 impl From<&Order> for Image {
@@ -119,6 +124,7 @@ impl From<&Order> for Image {
             cuts: order.cuts.iter().cloned().collect(),
             applied_index: order.applied_index,
             seats: order.seats.clone(),
+            history: (order.history != History::default()).then(|| order.history.clone()),
         }
     }
 }
@@ -138,6 +144,7 @@ impl From<Image> for Order {
             cuts: image.cuts.into(),
             applied_index: image.applied_index,
             seats: image.seats,
+            history: image.history.unwrap_or_default(),
         }
     }
 }

@@ -101,6 +101,7 @@ impl Order {
     }
 
     pub(super) fn seal_lane(&mut self, index: u64, id: u64) -> Effects {
+        let end_lsn = self.next_lsn;
         let Some(lane) = self.lanes.get_mut(&id) else {
             return Effects::refused(
                 Code::NotFound,
@@ -113,7 +114,7 @@ impl Order {
         if lane.sealed {
             return Effects::quiet(outcome);
         }
-        lane.sealed = true;
+        (lane.sealed, lane.end_lsn) = (true, end_lsn);
         let sealed = v1::LaneSealed {
             lane: id,
             final_length,

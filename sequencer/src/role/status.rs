@@ -34,6 +34,7 @@ impl SequencerRole {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            history: Some(seen.order.history_answer()),
             lagging: seen.holdings.lagging(&seen.order, now_us, LAG_QUIET_US),
         })
     }

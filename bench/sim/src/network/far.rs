@@ -7,6 +7,7 @@ use dfs_rpc::serve::Roles;
 use dfs_wire::frame::Frame;
 use dfs_wire::limits::SESSION_SLOTS;
 use dfs_wire::v1::scan_item::Item;
+use dfs_wire::v1::unit_order::Order as Told;
 use dfs_wire::{Refusal, v1};
 use futures::{StreamExt, stream};
 use std::sync::Arc;
@@ -60,7 +61,19 @@ impl Sequencer for FarSequencer {
         let role = self.0.role("unit", sequencer)?;
         let (reports, held) = self.0.outgoing("report", reports, None);
         let handler = async move { role.unit(reports).await };
-        self.0.answers("order", handler, Some(held)).await
+        let orders = self.0.answers("order", handler, Some(held)).await?;
+        let network = self.0.network.clone();
+        let told = move |order: Result<v1::UnitOrder, Refusal>| {
+            order.map(|mut order| {
+                match &mut order.order {
+                    Some(Told::Trimmed(told)) => told.trim_lsn = network.trimmed_to(told.trim_lsn),
+                    Some(Told::Base(base)) => base.trim_lsn = network.trimmed_to(base.trim_lsn),
+                    _ => {}
+                }
+                order
+            })
+        };
+        Ok(orders.map(told).boxed())
     }
 
     async fn subscribe(
@@ -99,6 +112,21 @@ impl Sequencer for FarSequencer {
         let role = self.0.role("watch group", sequencer)?;
         let handler = async move { role.watch_group().await };
         self.0.answers("group", handler, None).await
+    }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        let request = v1::HistoryRequest {};
+        let act = |role: Arc<dyn Sequencer>| async move { role.history().await };
+        self.0.call("history", &request, sequencer, act).await
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        let asked = change.clone();
+        let act = |role: Arc<dyn Sequencer>| async move { role.change_history(asked).await };
+        self.0.call("change history", &change, sequencer, act).await
     }
 }
 

@@ -1,12 +1,13 @@
-//! `dfsctl log tail|show`: the records that everything is made of.
+//! `dfsctl log tail|show|snapshot|usage`: the records that everything is made of.
+use super::log_snapshot;
 use crate::call::Call;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Column, Item};
 use crate::{calendar, figures, record};
 use clap::Subcommand;
-use dfs_log::{Event, Follow, FrameAt};
-use dfs_wire::v1;
+use dfs_log::{Event, Follow, FrameAt, SharedLog};
+use dfs_wire::{Code, Refusal, v1};
 use prost::Message;
 use serde_json::json;
 
@@ -27,6 +28,12 @@ pub enum Args {
         #[arg(value_parser = clap::value_parser!(u64).range(1..))]
         lsn: u64,
     },
+    /// Take a snapshot of the folded state now; the log may be trimmed to the one before it
+    #[command(after_help = "Examples:\n  dfsctl log snapshot\n  dfsctl log snapshot -o json")]
+    Snapshot,
+    /// From where to where the log goes, and what holds it back
+    #[command(after_help = "Examples:\n  dfsctl log usage\n  dfsctl log usage -o json")]
+    Usage,
 }
 
 #[derive(clap::Args, Debug)]
@@ -56,13 +63,22 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     match args {
         Args::Tail(args) => tail(call, args).await,
         Args::Show { lsn } => show(call, lsn).await,
+        Args::Snapshot => log_snapshot::take(call).await,
+        Args::Usage => log_snapshot::usage(call).await,
     }
 }
 
 async fn tail(call: &Call, args: TailArgs) -> Outcome {
-    let end = call.cluster().await?.log().end(true).await?.next_lsn;
+    let log = call.cluster().await?.log();
+    let end = log.end(true).await?.next_lsn;
     let last_n = args.limit.unwrap_or(LIMIT_DEFAULT);
-    let from = args.from.unwrap_or(end.saturating_sub(last_n).max(1));
+    let from = match args.from {
+        Some(from) => from,
+        None => {
+            let first = log.history().await?.trim_lsn.max(1);
+            end.saturating_sub(last_n).max(first)
+        }
+    };
     let limit = match (args.limit, args.from) {
         (Some(limit), Some(_)) => limit,
         _ => u64::MAX,
@@ -92,10 +108,18 @@ async fn read(
         return Ok(());
     }
     let log = call.cluster().await?.log();
-    let mut follower = log.follow(from, Follow::default()).await?;
+    let followed = log.follow(from, Follow::default()).await;
+    let mut follower = match followed {
+        Err(refusal) => return Err(begin_told(&*log, refusal).await.into()),
+        Ok(follower) => follower,
+    };
     let mut left = limit;
     loop {
-        for event in next(call, &mut follower, until).await?.events {
+        let batch = match next(call, &mut follower, until).await? {
+            Err(refusal) => return Err(begin_told(&*log, refusal).await.into()),
+            Ok(batch) => batch,
+        };
+        for event in batch.events {
             let frame = match event {
                 Event::Frame(frame) => frame,
                 Event::Through { lsn, .. } if lsn + 1 >= until => return Ok(()),
@@ -123,9 +147,9 @@ async fn next(
     call: &Call,
     follower: &mut dfs_log::Follower,
     until: u64,
-) -> Outcome<dfs_log::Batch> {
+) -> Outcome<Result<dfs_log::Batch, Refusal>> {
     if until == u64::MAX {
-        return Ok(follower.next().await?);
+        return Ok(follower.next().await);
     }
     let waited = call
         .env
@@ -139,7 +163,26 @@ async fn next(
         let advice = "Look at dfsctl status, or allow more --timeout";
         return Err(Failure::new(Exit::Unavailable, "the log", why, advice));
     };
-    Ok(batch?)
+    Ok(batch)
+}
+
+/// What is trimmed is told with the time of the first record that is left.
+async fn begin_told(log: &dyn SharedLog, refusal: Refusal) -> Refusal {
+    let begin = refusal.get().lsn;
+    if refusal.code() != Code::Trimmed || begin == 0 {
+        return refusal;
+    }
+    let Ok(mut follower) = log.follow(begin, Follow::default()).await else {
+        return refusal;
+    };
+    let Ok(batch) = follower.next().await else {
+        return refusal;
+    };
+    let first = batch.events.into_iter().find_map(|event| match event {
+        Event::Frame(frame) => Some(frame.log_time_us),
+        Event::Through { .. } => None,
+    });
+    refusal.at_moment(begin, first.unwrap_or_default())
 }
 
 fn records(at: &FrameAt) -> Outcome<Vec<Placed>> {

@@ -9,6 +9,7 @@ mod du;
 mod get;
 mod head;
 mod log;
+mod log_snapshot;
 mod ls;
 mod mkdir;
 mod mv;

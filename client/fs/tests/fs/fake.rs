@@ -162,6 +162,14 @@ impl Sequencer for Lister {
         absent()
     }
 
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        absent()
+    }
+
+    async fn change_history(&self, _: v1::HistoryChange) -> Result<v1::HistoryAnswer, Refusal> {
+        absent()
+    }
+
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
         let member = |index| v1::Member {
             node_id: index as u64 + 1,

@@ -46,6 +46,8 @@ struct State {
     followers: Vec<Weak<CutQueue>>,
     /// The end, as somebody was answered.
     end: Lsn,
+    /// Records below are gone.
+    trim_lsn: Lsn,
 }
 
 /// What is known of every lane.
@@ -84,6 +86,19 @@ impl Hub {
 
     pub(super) fn known(&self) -> Option<Known> {
         self.state.lock().known
+    }
+
+    /// LOG.md §8: whoever asks for less gets TRIMMED, never a gap.
+    pub(super) fn check_trim(&self, from: Lsn) -> Result<(), Refusal> {
+        let trim_lsn = self.state.lock().trim_lsn;
+        if from >= trim_lsn {
+            return Ok(());
+        }
+        let why = format!("the log begins at LSN {trim_lsn}");
+        let advice = "Begin there; `log usage` says what is kept";
+        let what = format!("cannot read the log at LSN {from}");
+        let refusal = Refusal::new(Code::Trimmed, what, why);
+        Err(refusal.advice(advice).at(trim_lsn))
     }
 
     /// Somebody was told of this end.
@@ -188,6 +203,7 @@ impl Hub {
                     (stripe.last_lsn, stripe.closed) = (closed.last_lsn, true);
                 }
             }
+            Some(E::Trimmed(trimmed)) => self.state.lock().trim(trimmed.trim_lsn),
             None => {}
         }
         Ok(())
@@ -304,7 +320,12 @@ impl Known {
 }
 
 impl State {
+    fn trim(&mut self, trim_lsn: Lsn) {
+        self.trim_lsn = self.trim_lsn.max(trim_lsn);
+    }
+
     fn learn(&mut self, base: &v1::Base) {
+        self.trim(base.trim_lsn);
         for lane in &base.lanes {
             let known = self.lanes.entry(lane.lane).or_insert(KnownLane {
                 stripe: lane.stripe,

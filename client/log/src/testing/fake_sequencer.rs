@@ -53,6 +53,14 @@ impl Sequencer for FakeSequencer {
         absent("Unit")
     }
 
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        absent("History")
+    }
+
+    async fn change_history(&self, _: v1::HistoryChange) -> Result<v1::HistoryAnswer, Refusal> {
+        absent("ChangeHistory")
+    }
+
     async fn subscribe(&self, _: v1::SubscribeRequest) -> Result<Answers<v1::LogEvent>, Refusal> {
         let (cluster, versions) = (self.0.clone(), self.0.changes.subscribe());
         let (base, at, epoch, itself) = {
@@ -175,6 +183,7 @@ impl State {
             cuts: self.cuts[self.cuts_from..].to_vec(),
             cluster_id: CLUSTER_ID.into(),
             generation: 1,
+            trim_lsn: 0,
         }
     }
 }

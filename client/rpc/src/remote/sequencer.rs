@@ -96,4 +96,17 @@ impl Sequencer for RemoteSequencer {
         self.connection
             .answers(self.admin().watch_group(request).await)
     }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        let request = call(v1::HistoryRequest {});
+        self.connection.answer(self.client().history(request).await)
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        self.connection
+            .answer(self.client().change_history(call(change)).await)
+    }
 }

@@ -65,4 +65,18 @@ impl Sequencer for Front {
     ) -> Result<Response<v1::SequencerStatusAnswer>, Status> {
         answer(self.sequencer()?.status().await)
     }
+
+    async fn history(
+        &self,
+        _: Request<v1::HistoryRequest>,
+    ) -> Result<Response<v1::HistoryAnswer>, Status> {
+        answer(self.sequencer()?.history().await)
+    }
+
+    async fn change_history(
+        &self,
+        request: Request<v1::HistoryChange>,
+    ) -> Result<Response<v1::HistoryAnswer>, Status> {
+        answer(self.sequencer()?.change_history(request.into_inner()).await)
+    }
 }

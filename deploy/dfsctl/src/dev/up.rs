@@ -63,6 +63,9 @@ pub(crate) struct Place {
     /// as it was made
     #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]
     sequencers: Option<String>,
+    /// How long the past stays readable; 0: for ever; default 604800, which is 7 days, or as it was made
+    #[arg(long, value_name = "SECONDS")]
+    retention: Option<u64>,
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "P", default_value_t = 9010)]
     port: u16,
@@ -184,6 +187,7 @@ async fn start_here(
     let Numbers { units, sequencers } = place.numbers(directory)?;
     let mut config = NodeConfig::embedded(directory.path().into(), units, place.port);
     config.voters = sequencers;
+    config.retention.seconds = place.retention;
     let node = match system::start(call, config, signals).await? {
         Ok(node) => node,
         Err(end) => return Ok(Err(end)),
@@ -267,6 +271,9 @@ fn detach(directory: &DevDirectory, place: &Place, numbers: Numbers) -> Outcome<
         "--port",
         &place.port.to_string(),
     ]);
+    if let Some(seconds) = place.retention {
+        command.args(["--retention", &seconds.to_string()]);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

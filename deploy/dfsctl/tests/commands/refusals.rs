@@ -148,3 +148,57 @@ fn a_configuration_that_is_no_file_is_usage() {
     let refused = system.refused(2, ["ls", "/"]);
     assert!(refused.contains("Set DFSCTL_CONFIG="), "{refused}");
 }
+
+/// The log and the past are let go of; whoever asks for what was there is told from where on there is something.
+#[test]
+fn what_is_trimmed_names_the_oldest_there_is() {
+    let system = System::new();
+    system.ok(["dev", "up", "--port", "0", "--retention", "2"]);
+    let first = lsn(&system.ok(["mkdir", "/first"]));
+    let at = format!("/@{first}");
+    let told = |words: &[&str]| {
+        let told = system.refused(12, words);
+        let (_, behind) = told
+            .split_once("the oldest that can be read is lsn ")
+            .expect(&told);
+        let (oldest, time) = behind.split_once(", of 20").expect(&told);
+        assert!(time.contains('T') && time.contains('Z'), "{told}");
+        oldest.parse::<u64>().expect("a number")
+    };
+    // Retention is by log time, which goes on with every record.
+    let mut records = 0;
+    while system.run(["ls", &at]).code == 0 {
+        records += 1;
+        assert!(records < 1000, "never trimmed");
+        system.ok(["mkdir", &format!("/d{records}")]);
+    }
+    assert!(told(&["ls", &at]) > first);
+    assert!(told(&["stat", &format!("/first@{first}")]) > first);
+    assert!(told(&["cp", &format!("/first@{first}"), "/again"]) > first);
+    let status = system.ok(["status"]);
+    assert!(status.contains("readable from lsn "), "{status}");
+
+    system.ok(["log", "show", "1"]);
+    let kept = lsn(&system.ok(["log", "snapshot"]));
+    system.ok(["mkdir", "/last"]);
+    system.ok(["log", "snapshot"]);
+    let mut records = 0;
+    while system.run(["log", "show", "1"]).code == 0 {
+        records += 1;
+        assert!(records < 1000, "never trimmed");
+    }
+    for words in [vec!["log", "show", "1"], vec!["log", "tail", "--from", "1"]] {
+        assert!(told(&words) <= kept);
+    }
+    let status: serde_json::Value =
+        serde_json::from_str(&system.ok(["status", "-o", "json"])).expect("JSON");
+    let history = &status["history"];
+    assert!(
+        history["first_lsn"].as_u64().expect("a number") > 1,
+        "{history}"
+    );
+    assert_eq!(history["pins"][0]["name"], "shard-0");
+    assert_eq!(history["snapshots"].as_array().expect("a list").len(), 2);
+    assert!(history["log_bytes"].as_u64().expect("a number") > 0);
+    system.ok(["ls", "/first"]);
+}

@@ -4,8 +4,10 @@ use crate::config::NodeConfig;
 use dfs_env::{Env, Task};
 use dfs_log::ClusterLog;
 use dfs_materializer::view::MemoryView;
-use dfs_materializer::{MaterializerConfig, MaterializerRole, Progress, Store};
-use dfs_rpc::roles::Materializer as _;
+use dfs_materializer::{
+    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store,
+};
+use dfs_rpc::roles::{Connector, Materializer as _};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::limits::{INLINE_BYTES_DEFAULT, SESSION_LEASE_US};
 use dfs_wire::{Code, Refusal, v1};
@@ -33,6 +35,9 @@ struct Opening {
     cluster_id: bytes::Bytes,
     settings: v1::Settings,
     members: watch::Receiver<Arc<v1::Members>>,
+    connector: Arc<dyn Connector>,
+    snapshots: SnapshotPolicy,
+    retention: RetentionPolicy,
     log: Arc<ClusterLog>,
     shared: SharedRoles,
 }
@@ -60,6 +65,9 @@ impl Materializers {
             cluster_id,
             settings: settings(&place.config),
             members,
+            connector: place.connector.clone(),
+            snapshots: place.config.snapshots.policy(),
+            retention: place.config.retention.policy(),
             log: ClusterLog::open(place.env.clone(), place.connector.clone(), owner),
             shared: place.shared.clone(),
         };
@@ -137,6 +145,9 @@ impl Opening {
             store: self.store(),
             settings: self.settings,
             members: self.members.clone(),
+            units: Some(self.connector.clone()),
+            snapshots: self.snapshots,
+            retention: self.retention,
         };
         MaterializerRole::start(self.env.clone(), config, self.log.clone()).await
     }
@@ -164,7 +175,7 @@ fn settings(config: &NodeConfig) -> v1::Settings {
         replicas: config.cluster.shard_replicas.unwrap_or(2),
         redundancy: Some(v1::Redundancy { rule: Some(rule) }),
         inline_bytes_max: INLINE_BYTES_DEFAULT as u32,
-        retention_us: 0,
+        retention_us: config.retention.made_with_us(),
         lease_us: SESSION_LEASE_US,
     }
 }

@@ -157,6 +157,10 @@ impl Units {
         let mut config = UnitConfig::new(*unit_id, nonce, cluster_id, self.owner, log, extents);
         let shared = FRAMES_KEPT_BYTES / self.slots.len().max(1);
         config.cache_bytes = shared.max(FRAMES_KEPT_BYTES_MIN);
+        if env.is_simulated() {
+            // Small, so that minutes of a simulated log pass through several.
+            (config.segment_bytes_min, config.segment_bytes_max) = (1 << 20, 1 << 20);
+        }
         UnitRole::start(env, config, self.connector.clone()).await
     }
 

@@ -10,8 +10,8 @@ use super::{Bad, Held, Lane};
 pub(crate) struct Want {
     pub(crate) lane: u64,
     pub(crate) first_idx: u64,
-    /// Before the first frame.
-    pub(crate) chain: u128,
+    /// Before the first frame; not known where the lane was trimmed while this unit was away.
+    pub(crate) chain: Option<u128>,
     /// (idx, chain) at ends of frames, rising, at least one: from cuts, or from what is held intact.
     pub(crate) anchors: Vec<(u64, u128)>,
     /// At the end of what is held, so an appender may still send it; else in the middle.
@@ -38,13 +38,16 @@ pub(crate) enum Mends {
 impl Lane {
     /// A lane whose note was lost may not have known how it begins.
     pub(crate) fn name(&mut self, stripe: u64, first_chain: u128) {
-        (self.stripe, self.first_chain) = (Some(stripe), first_chain);
+        self.stripe = Some(stripe);
+        if self.begin_idx == 0 {
+            self.begin_chain = Some(first_chain);
+        }
     }
 
     /// The chain at an idx, if what lies before it is held, or was.
     pub(super) fn chain_at(&self, idx: u64) -> Option<u128> {
-        if idx == 0 {
-            return Some(self.first_chain);
+        if idx == self.begin_idx && self.begin_chain.is_some() {
+            return self.begin_chain;
         }
         let held = self.frame_ending(idx).map(Held::chain_after);
         held.or_else(|| self.bad_chain(idx))
@@ -77,7 +80,10 @@ impl Lane {
         end: u64,
         known: Option<(u64, u128)>,
     ) -> Option<Want> {
-        let chain = self.chain_at(first_idx)?;
+        let chain = self.chain_at(first_idx);
+        if chain.is_none() && first_idx > self.begin_idx {
+            return None;
+        }
         let inside = |idx: u64| first_idx < idx && idx <= end;
         let points = self.points.iter().map(|point| (point.to_idx, point.chain));
         let mut anchors: Vec<_> = points.filter(|(idx, _)| inside(*idx)).collect();
@@ -130,7 +136,10 @@ impl Lane {
         let ends = chain.filter(|_| end_idx == range.end);
         let mut points = self.points.iter();
         let cut = points.find(|point| point.to_idx == end_idx);
-        self.chain_at(first_idx) == Some(frame.header.chain)
+        let before = self.chain_at(first_idx);
+        // Where a trimmed lane begins the chain may not be known: what was cut vouches for it.
+        let begins = first_idx == self.begin_idx && before.is_none();
+        (begins || before == Some(frame.header.chain))
             && ends.is_none_or(|chain| chain == frame.chain_after())
             && cut.is_none_or(|cut| cut.chain == frame.chain_after())
     }

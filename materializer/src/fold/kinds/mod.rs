@@ -4,6 +4,7 @@ mod cluster_created;
 mod content_set;
 mod digest_taken;
 mod file_content;
+mod floor_moved;
 mod groups;
 mod made;
 mod moved;
@@ -12,6 +13,7 @@ mod removed;
 mod replicas;
 mod sessions;
 mod slot_done;
+mod snapshot_taken;
 mod term_started;
 
 use super::Stage;
@@ -47,6 +49,8 @@ fn one(stage: &mut Stage<'_>, kind: &Kind) -> Result<(), ViewError> {
         Kind::GroupOpened(m) => groups::opened(stage, m),
         Kind::GroupClosed(m) => groups::closed(stage, m),
         Kind::DigestTaken(m) => digest_taken::apply(stage, m),
+        Kind::SnapshotTaken(m) => snapshot_taken::apply(stage, m),
+        Kind::FloorMoved(m) => floor_moved::apply(stage, m),
         Kind::Made(m) => made::apply(stage, m),
         Kind::Removed(m) => removed::apply(stage, m),
         Kind::Moved(m) => moved::apply(stage, m),
@@ -68,7 +72,9 @@ pub(crate) fn is_control(kind: &Kind) -> bool {
         | Kind::Tick(_)
         | Kind::GroupOpened(_)
         | Kind::GroupClosed(_)
-        | Kind::DigestTaken(_) => true,
+        | Kind::DigestTaken(_)
+        | Kind::SnapshotTaken(_)
+        | Kind::FloorMoved(_) => true,
         Kind::Made(_)
         | Kind::Removed(_)
         | Kind::Moved(_)

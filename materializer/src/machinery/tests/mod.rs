@@ -1,10 +1,13 @@
 //! The role on a log in memory, in a simulated world: clients, nodes and members made by hand.
 mod end_to_end;
+mod floor;
 mod on_disk;
 mod past;
 mod replicas;
 mod retries;
 mod sessions;
+mod shelf;
+mod snapshots;
 mod storm;
 mod tables;
 mod unreadable;
@@ -15,14 +18,14 @@ use std::sync::Arc;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_log::MemoryLog;
-use dfs_rpc::roles::{Answers, Materializer};
+use dfs_rpc::roles::{Answers, Connector, Materializer};
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
 use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
 use tokio::sync::{mpsc, watch};
 
-use super::{MaterializerConfig, MaterializerRole, Store};
+use super::{MaterializerConfig, MaterializerRole, RetentionPolicy, SnapshotPolicy, Store};
 use crate::view::{MemoryView, View};
 
 const CLUSTER: &[u8] = b"a cluster of 16B";
@@ -36,6 +39,9 @@ struct Cluster {
     log: Arc<MemoryLog>,
     members: watch::Sender<Arc<v1::Members>>,
     incarnations: u64,
+    units: Option<Arc<dyn Connector>>,
+    snapshots: SnapshotPolicy,
+    retention: RetentionPolicy,
 }
 
 impl Cluster {
@@ -51,6 +57,9 @@ impl Cluster {
             log,
             members,
             incarnations: 0,
+            units: None,
+            snapshots: SnapshotPolicy::default(),
+            retention: RetentionPolicy::default(),
         }
     }
 
@@ -58,8 +67,17 @@ impl Cluster {
         self.start_with(node_id, Arc::new(MemoryView::new())).await
     }
 
-    /// A new incarnation of the node.
+    async fn try_start(&mut self, node_id: u64) -> Result<Node, Refusal> {
+        self.try_start_with(node_id, Arc::new(MemoryView::new()))
+            .await
+    }
+
     async fn start_with(&mut self, node_id: u64, view: Arc<dyn View>) -> Node {
+        self.try_start_with(node_id, view).await.unwrap()
+    }
+
+    /// A new incarnation of the node.
+    async fn try_start_with(&mut self, node_id: u64, view: Arc<dyn View>) -> Result<Node, Refusal> {
         self.incarnations += 1;
         let owner = v1::Owner {
             node_id,
@@ -74,11 +92,12 @@ impl Cluster {
             store: Store::Given(view),
             settings: settings(),
             members: self.members.subscribe(),
+            units: self.units.clone(),
+            snapshots: self.snapshots,
+            retention: self.retention,
         };
-        let role = MaterializerRole::start(env.clone(), config, self.log.clone())
-            .await
-            .unwrap();
-        Node { env, role }
+        let role = MaterializerRole::start(env.clone(), config, self.log.clone()).await?;
+        Ok(Node { env, role })
     }
 
     fn set_member(&self, member: v1::Member) {

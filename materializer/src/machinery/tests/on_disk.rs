@@ -14,6 +14,9 @@ async fn start(log: &Arc<MemoryLog>, dir: &Path, incarnation: u64) -> Node {
         store: Store::Directory(dir.into()),
         settings: settings(),
         members: watch::channel(Arc::default()).1,
+        units: None,
+        snapshots: SnapshotPolicy::default(),
+        retention: Default::default(),
     };
     let role = MaterializerRole::start(env.clone(), config, log.clone())
         .await
@@ -79,6 +82,9 @@ async fn the_store_of_another_cluster_is_refused() {
         store: Store::Directory(dir.path().into()),
         settings: settings(),
         members: watch::channel(Arc::default()).1,
+        units: None,
+        snapshots: SnapshotPolicy::default(),
+        retention: Default::default(),
     };
     let refused = MaterializerRole::start(Env::real(), config, log).await;
     assert_eq!(

@@ -34,6 +34,9 @@ async fn start(
         store: Store::Given(Arc::new(MemoryView::new())),
         settings: settings(),
         members: members.clone(),
+        units: None,
+        snapshots: super::SnapshotPolicy::default(),
+        retention: Default::default(),
     };
     let log = ClusterLog::open(env.clone(), cluster.connector(), owner);
     let role = MaterializerRole::start(env.clone(), config, log)

@@ -77,4 +77,15 @@ impl Sequencer for Local {
     async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
         self.role()?.watch_group().await
     }
+
+    async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
+        self.role()?.history().await
+    }
+
+    async fn change_history(
+        &self,
+        change: v1::HistoryChange,
+    ) -> Result<v1::HistoryAnswer, Refusal> {
+        self.role()?.change_history(change).await
+    }
 }
