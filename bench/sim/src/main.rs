@@ -1,8 +1,9 @@
 //! Runs seeds: `cargo run --release -p dfs-sim -- --seeds 100`.
 use clap::Parser;
 use dfs_env::Env;
-use dfs_sim::{Broken, Options, run};
+use dfs_sim::{Broken, Options, run, soak};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Runs the whole system from seeds, and judges it.
 #[derive(Parser)]
@@ -19,6 +20,9 @@ struct Arguments {
     /// Print every event.
     #[arg(long)]
     trace: bool,
+    /// Instead of seeds: so many simulated minutes of overwrites, with what has to stay flat.
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u64>,
     /// Run a build that is broken on purpose: it must fail.
     #[arg(long)]
     broken: Option<Broken>,
@@ -26,6 +30,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(minutes) = arguments.soak {
+        return soaked(arguments.seed, minutes);
+    }
     let options = Options {
         traces: arguments.trace,
         broken: arguments.broken,
@@ -56,4 +63,14 @@ fn main() -> ExitCode {
         arguments.seeds
     );
     ExitCode::from(u8::from(failed > 0))
+}
+
+fn soaked(seed: u64, minutes: u64) -> ExitCode {
+    let soaked = soak(seed, Duration::from_secs(60 * minutes));
+    for look in soaked.looks.iter().step_by(6) {
+        println!("{look:?}");
+    }
+    println!("empty replicas served after {:?}", soaked.served_after);
+    soaked.faults.iter().for_each(|fault| println!("{fault}"));
+    ExitCode::from(u8::from(!soaked.faults.is_empty()))
 }
