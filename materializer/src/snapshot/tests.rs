@@ -130,3 +130,34 @@ fn a_snapshot_of_version_1_is_read() {
     assert_eq!(head.map(|head| head.stamp), Some(stamp()));
     assert_eq!(found, rows_of(&view.snapshot()));
 }
+
+/// SNAPSHOT.md says what the code does: each number that it names is compared.
+#[test]
+fn the_document_names_the_numbers_of_the_code() {
+    use super::{
+        CHUNK_BYTES_MAX, CHUNK_FIELDS, CHUNK_HEAD_BYTES, CHUNK_RAW_BYTES, FORMAT, HEAD_BYTES,
+        HEAD_FIELDS, KIND_CHUNK, KIND_END, MAGIC, ROW_FIELDS,
+    };
+    const DOCUMENT: &str = include_str!("../../SNAPSHOT.md");
+    let magic = String::from_utf8(MAGIC.to_vec()).unwrap();
+    let mib = |bytes: usize| bytes >> 20;
+    for said in [
+        format!("| head | {HEAD_BYTES} | magic `{magic}`; format {FORMAT} (u32)"),
+        format!("blake3 of the {HEAD_FIELDS} bytes before it"),
+        format!("| chunk, any number | {CHUNK_HEAD_BYTES} + stored | kind {KIND_CHUNK}, index"),
+        format!("| end | {CHUNK_HEAD_BYTES} | kind {KIND_END}, number of chunks"),
+        format!("its own first {CHUNK_FIELDS} bytes"),
+        "rows: keyspace (u8), length of key and of value (u32 each), key, value".to_owned(),
+        format!(
+            "brings it to {} MiB of raw bytes or more",
+            mib(CHUNK_RAW_BYTES)
+        ),
+        format!(
+            "{} MiB is the most that a reader takes",
+            mib(CHUNK_BYTES_MAX)
+        ),
+    ] {
+        assert!(DOCUMENT.contains(&said), "not in SNAPSHOT.md: {said}");
+    }
+    assert_eq!(ROW_FIELDS, 1 + 4 + 4);
+}
