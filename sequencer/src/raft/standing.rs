@@ -119,11 +119,15 @@ impl Standing {
     fn objection(&self, head: &v1::PeerHead) -> Option<&'static str> {
         let (cluster_id, seat) = self.known(head.from);
         let both_founded = !cluster_id.is_empty() && !head.cluster_id.is_empty();
+        // A founder that starts again knows its cluster only once it has applied something, and the group
+        // may have other voters by now: whoever knows the other's directory has met it.
+        let met = seat.as_ref().is_some_and(|seat| *seat == head.nonce)
+            || (!head.to_nonce.is_empty() && head.to_nonce == self.nonce);
         if head.to != self.voter {
             Some("it means another voter")
         } else if both_founded && cluster_id != head.cluster_id {
             Some("it is a voter of another cluster")
-        } else if !both_founded && head.founding_digest != self.founding_digest {
+        } else if !both_founded && !met && head.founding_digest != self.founding_digest {
             Some("its configuration lists other sequencers")
         } else if seat.as_ref().is_some_and(Vec::is_empty) {
             Some(REMOVED)
