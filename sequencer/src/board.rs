@@ -88,7 +88,7 @@ impl Seen {
     pub(crate) fn unit_ref(&self, id: u64) -> Option<v1::UnitRef> {
         let mut unit = self.order.unit_ref(id)?;
         let sight = self.sight();
-        unit.live = sight.is_live(id);
+        unit.live = sight.is_there(id);
         unit.full = sight.is_full(id);
         if let Some(space) = self.pulses.space(&self.order, unit.node_id, id) {
             unit.total_bytes = space.total_bytes;
@@ -150,7 +150,14 @@ fn order_of(event: &Event) -> Option<v1::UnitOrder> {
         Event::LaneOpened(opened) => ForUnit::LaneOpened(opened.clone()),
         Event::LaneSealed(sealed) => ForUnit::LaneSealed(*sealed),
         Event::Trimmed(trimmed) => ForUnit::Trimmed(*trimmed),
-        Event::StripeOpened(_) | Event::StripeClosed(_) => return None,
+        Event::StripeClosed(closed) => ForUnit::StripeClosed(*closed),
+        Event::StripeChanged(changed) => ForUnit::StripeChanged(changed.clone()),
+        // Else nobody would answer for one that has no lane yet.
+        Event::StripeOpened(opened) => ForUnit::StripeChanged(v1::StripeChanged {
+            stripe: opened.stripe.clone(),
+            lanes: Vec::new(),
+            raft_index: opened.raft_index,
+        }),
     };
     Some(v1::UnitOrder { order: Some(order) })
 }

@@ -2,6 +2,9 @@
 //!
 //! Pure: reports and moments go in, candidates and verdicts come out. Moments are µs of a monotonic clock.
 pub(crate) mod clocks;
+pub(crate) mod copies;
+#[cfg(test)]
+mod copies_tests;
 pub(crate) mod holdings;
 #[cfg(test)]
 mod holdings_tests;

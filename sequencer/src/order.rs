@@ -5,6 +5,7 @@
 //! events that subscribers and units are told.
 pub(crate) mod base;
 pub mod command;
+mod copies;
 mod cut;
 mod history;
 mod image;
@@ -14,6 +15,7 @@ mod pins;
 mod register;
 mod remove_node;
 mod seat;
+mod set_unit;
 mod snapshot_done;
 mod stripes;
 mod trim;
@@ -167,6 +169,9 @@ impl Order {
             Some(Kind::Unpin(unpin)) => self.unpin(unpin),
             Some(Kind::AdvancePin(advance)) => self.advance_pin(advance),
             Some(Kind::SnapshotDone(done)) => self.snapshot_done(done),
+            Some(Kind::SetUnit(set)) => self.set_unit(set),
+            Some(Kind::CopyStripe(copy)) => self.copy_stripe(index, copy),
+            Some(Kind::AddLocation(add)) => self.add_location(index, add),
         }
     }
 

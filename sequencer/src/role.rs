@@ -1,4 +1,5 @@
 //! The door: `dfs_rpc::roles::Sequencer`, one operation in each file.
+mod drain_unit;
 mod end;
 mod handover;
 mod history;
@@ -7,6 +8,7 @@ mod move_lane;
 mod open_lane;
 mod peer;
 mod register;
+mod remove_unit;
 mod status;
 mod subscribe;
 mod unit;
@@ -364,5 +366,13 @@ impl Sequencer for SequencerRole {
         change: v1::HistoryChange,
     ) -> Result<v1::HistoryAnswer, Refusal> {
         self.change_the_history(change).await
+    }
+
+    async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        self.drain_a_unit(asked).await
+    }
+
+    async fn remove_unit(&self, asked: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        self.remove_a_unit(asked).await
     }
 }

@@ -1,7 +1,7 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
     CloseStripe, Command, Found, Kind, MoveLane, OpenLane, OpenStripe, ProposedCut, ProposedEnd,
-    Register, RegisterUnit, RemoveNode, SealLane, SeatVoter, UnseatVoter,
+    Register, RegisterUnit, RemoveNode, SealLane, SeatVoter, SetUnit, StripeAndUnit, UnseatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -125,6 +125,14 @@ fn cuts(effects: &Effects) -> Vec<v1::Cut> {
     effects.events.iter().filter_map(cut).collect()
 }
 
+fn set_unit((unit, state, lost): (u64, i32, bool)) -> Command {
+    Kind::SetUnit(SetUnit { unit, state, lost }).into()
+}
+
+fn at(stripe: u64, unit: u64) -> StripeAndUnit {
+    StripeAndUnit { stripe, unit }
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let ends = prop::collection::vec((0..=LANES + 4, 0..40_u64), 0..5);
     prop_oneof![
@@ -134,6 +142,9 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (1..=4_u64).prop_map(close_stripe),
         1 => (1..=3_u64).prop_map(open_stripe),
         1 => (1..=6_u8).prop_map(open_lane),
+        1 => (1..=3_u64, 1..=4_i32, any::<bool>()).prop_map(set_unit),
+        1 => (1..=4_u64, 1..=3_u64).prop_map(|(s, u)| Kind::CopyStripe(at(s, u)).into()),
+        1 => (1..=4_u64, 1..=3_u64).prop_map(|(s, u)| Kind::AddLocation(at(s, u)).into()),
         1 => (10..14_u8).prop_map(|nonce| Kind::Register(register(1, &[(1, nonce)])).into()),
     ]
 }
@@ -191,6 +202,11 @@ proptest! {
                 prop_assert_eq!(driven.order.stripes[stripe].last_lsn, *last_lsn);
                 let mut lanes = driven.order.lanes.values().filter(|lane| lane.stripe == *stripe);
                 prop_assert!(lanes.all(|lane| lane.sealed));
+            }
+            for (id, stripe) in &driven.order.stripes {
+                prop_assert!(stripe.closed || stripe.copies.is_empty(), "{}", id);
+                prop_assert!(stripe.closed || stripe.locations.is_empty(), "{}", id);
+                prop_assert!(stripe.locations.is_sorted());
             }
             for (stripe, units) in &write_sets {
                 prop_assert_eq!(&driven.order.stripes[stripe].units, units, "LOG-I12");
@@ -377,6 +393,29 @@ fn encodings_are_the_ones_of_version_1() {
         include_str!("golden/v1/order.txt"),
         "now:\n{written}"
     );
+}
+
+/// LOG.md §6: what came with units that leave.
+#[test]
+fn copies_are_encoded_as_in_version_1() {
+    let mut driven = Driven::new();
+    driven.add_units();
+    driven.apply(&cut(&[(1, 2)], 5, 0));
+    let commands = [
+        ("close-stripe", close_stripe(1)),
+        ("copy-stripe", Kind::CopyStripe(at(1, 2)).into()),
+        ("add-location", Kind::AddLocation(at(1, 2)).into()),
+        ("set-unit", set_unit((1, 3, false))),
+        ("set-unit-lost", set_unit((3, 4, true))),
+    ];
+    let mut written = String::new();
+    for (name, command) in commands {
+        assert_eq!(driven.apply(&command).outcome, Outcome::Stands, "{name}");
+        written += &format!("{name} {}\n", hex(&prost::Message::encode_to_vec(&command)));
+    }
+    written += &format!("order {}\n", hex(&driven.order.encode()));
+    let golden = include_str!("golden/v1/copies.txt");
+    assert_eq!(written, golden, "now:\n{written}");
 }
 
 /// LOG.md §6: what came with several voters.

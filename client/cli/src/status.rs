@@ -460,6 +460,7 @@ mod tests {
                 unit_id: 7,
                 ..Default::default()
             }],
+            ..Default::default()
         };
         let lane = |lane, stripe, sealed| v1::LaneState {
             lane,

@@ -335,4 +335,12 @@ impl Sequencer for Watched {
         self.noted(self.choice.sequencer.change_history(change))
             .await
     }
+
+    async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        self.noted(self.choice.sequencer.drain_unit(asked)).await
+    }
+
+    async fn remove_unit(&self, asked: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        self.noted(self.choice.sequencer.remove_unit(asked)).await
+    }
 }

@@ -39,11 +39,22 @@ pub trait Sequencer: Send + Sync {
     async fn history(&self) -> Result<v1::HistoryAnswer, Refusal>;
     async fn change_history(&self, change: v1::HistoryChange)
     -> Result<v1::HistoryAnswer, Refusal>;
+    /// Asked by operators only; whatever stands in for a sequencer elsewhere need not answer it.
+    async fn drain_unit(&self, _: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        Err(not_here("drain a unit"))
+    }
+    async fn remove_unit(&self, _: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        Err(not_here("remove a unit"))
+    }
 }
 
 fn unadministered() -> Refusal {
     let why = "this sequencer has no group to speak of";
     Refusal::new(Code::Mismatch, "administration", why)
+}
+
+fn not_here(what: &str) -> Refusal {
+    Refusal::new(Code::Mismatch, what, "this one does not answer that")
 }
 
 /// Keeps bytes; never sees paths (LOG.md §3, DESIGN.md §6).

@@ -14,6 +14,7 @@ pub(crate) const KIND_FRAME: u8 = 1;
 pub(crate) const KIND_STAMP: u8 = 2;
 pub(crate) const KIND_LANE: u8 = 3;
 pub(crate) const KIND_BEGIN: u8 = 4;
+pub(crate) const KIND_COPIED: u8 = 5;
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
 #[repr(C)]
@@ -63,6 +64,14 @@ const _: () = assert!(size_of::<BeginEntry>() == 48);
 /// Of a begin: its chain is known.
 const FLAG_CHAIN: u64 = 1;
 
+/// Before a stamp.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct CopiedHeader {
+    pub(crate) stripe: U64,
+}
+const _: () = assert!(size_of::<CopiedHeader>() == 8);
+
 /// What an entry turned out to be.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -87,6 +96,12 @@ pub(crate) fn encode_note(note: &Note) -> (u8, Bytes) {
         Note::Stamp(stamp) => (KIND_STAMP, encode_stamp(stamp).freeze()),
         Note::Lane(lane) => (KIND_LANE, encode_lane(lane).freeze()),
         Note::Begin(begin) => (KIND_BEGIN, encode_begin(begin).freeze()),
+        Note::Copied(stripe, stamp) => {
+            let stripe = (*stripe).into();
+            let mut out = BytesMut::from(CopiedHeader { stripe }.as_bytes());
+            out.unsplit(encode_stamp(stamp));
+            (KIND_COPIED, out.freeze())
+        }
     }
 }
 
@@ -141,6 +156,11 @@ pub(crate) fn decode(kind: u8, bytes: Bytes) -> Result<Entry, EntryError> {
         KIND_STAMP => Entry::Note(Note::Stamp(decode_stamp(&bytes)?)),
         KIND_LANE => Entry::Note(Note::Lane(decode_lane(&bytes)?)),
         KIND_BEGIN => Entry::Note(Note::Begin(decode_begin(&bytes)?)),
+        KIND_COPIED => {
+            let copied = CopiedHeader::read_from_prefix(&bytes);
+            let (header, stamp) = copied.map_err(|_| EntryError::Short)?;
+            Entry::Note(Note::Copied(header.stripe.get(), decode_stamp(stamp)?))
+        }
         unknown => return Err(EntryError::Unknown(unknown)),
     })
 }
@@ -208,7 +228,7 @@ mod tests {
             first_lsn: 70,
             chain: 1 << 100,
         };
-        let stamp = Note::Stamp(Stamp {
+        let stamp = Stamp {
             cut_seq: 11,
             raft_index: 12,
             log_time_us: 13,
@@ -216,7 +236,8 @@ mod tests {
             next_lsn: 74,
             previous_cut_seq: 8,
             runs: vec![run, StampedRun { lane: 4, ..run }],
-        });
+        };
+        let (copied, stamp) = (Note::Copied(7, stamp.clone()), Note::Stamp(stamp));
         let lane = Note::Lane(LaneNote {
             lane: 3,
             stripe: 1,
@@ -240,7 +261,7 @@ mod tests {
             })
         };
         let begins = [begin(Some(1), Some(7)), begin(None, None)];
-        for note in [stamp, lane].into_iter().chain(begins) {
+        for note in [stamp, lane, copied].into_iter().chain(begins) {
             let (kind, bytes) = encode_note(&note);
             assert!(matches!(decode(kind, bytes).unwrap(), Entry::Note(found) if found == note));
         }

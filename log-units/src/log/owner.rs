@@ -34,6 +34,8 @@ pub(crate) enum Order {
     Mend(Mend),
     /// Facts of applied state, in order; the answer says whether the conversation may go on.
     Told(Vec<v1::UnitOrder>, oneshot::Sender<Result<(), Refusal>>),
+    /// There are notes to write, which nobody else would wake it for.
+    Notes,
     Stop(oneshot::Sender<()>),
 }
 
@@ -177,7 +179,7 @@ impl Owner {
             Order::Told(orders, reply) => {
                 let _ = reply.send(self.told(&orders)); // the conversation may have ended
             }
-            Order::Stop(_) => {}
+            Order::Notes | Order::Stop(_) => {}
         }
         match self.ledger.state.lock().went_back() {
             // LOG-U9: never papered over.
@@ -270,7 +272,11 @@ impl Owner {
         }
         board.post(credit);
         if let Some(refusal) = refused {
-            tracing::error!(lane, why = %refusal, "append frames");
+            match refusal.code() {
+                // Its owner has not heard of the seal yet: what lies beyond it goes on elsewhere (LOG-A4).
+                Code::State => tracing::debug!(lane, why = %refusal, "append frames"),
+                _ => tracing::error!(lane, why = %refusal, "append frames"),
+            }
             board.refuse(refusal);
         }
     }
@@ -291,6 +297,14 @@ impl Owner {
                 }
                 Some(Told::LaneSealed(sealed)) => {
                     state.lane_sealed(sealed);
+                    Ok(())
+                }
+                Some(Told::StripeClosed(closed)) => {
+                    state.stripe_closed(closed);
+                    Ok(())
+                }
+                Some(Told::StripeChanged(changed)) => {
+                    state.stripe_changed(changed);
                     Ok(())
                 }
                 Some(Told::Trimmed(told)) => {
@@ -357,6 +371,7 @@ impl Owner {
             self.release = Release::Ready(before);
         }
         let mut state = self.ledger.state.lock();
+        state.notes_synced(round.notes.len());
         for note in &round.notes {
             if let Note::Stamp(stamp) = note {
                 state.stamp_synced(synced_stamp(stamp));

@@ -66,6 +66,12 @@ enum Due {
     Nothing,
 }
 
+impl Unknown {
+    fn place(&self) -> Place {
+        (0, self.lsns.start)
+    }
+}
+
 impl Memory {
     fn is_due(&mut self, want: &Want, now: Instant) -> bool {
         if want.is_tail {
@@ -97,15 +103,14 @@ impl Memory {
     }
 
     /// What is no longer missing needs no memory.
-    fn keep(&mut self, wants: &[Want], unknown: Option<&Unknown>) {
-        let stamps = unknown.map(|unknown| (0, unknown.lsns.start));
+    fn keep(&mut self, wants: &[Want], unknown: &[Unknown]) {
+        let stamps = |place: &Place| unknown.iter().any(|unknown| unknown.place() == *place);
         let lacks = |place: &Place| {
             wants
                 .iter()
                 .any(|want| (want.lane, want.first_idx) == *place)
         };
-        self.tried
-            .retain(|place, _| lacks(place) || stamps == Some(*place));
+        self.tried.retain(|place, _| lacks(place) || stamps(place));
         self.tails
             .retain(|lane, _| wants.iter().any(|want| want.is_tail && want.lane == *lane));
     }
@@ -147,7 +152,7 @@ impl Repair {
             let state = self.ledger.state.lock();
             (state.wants(), state.unknown())
         };
-        memory.keep(&wants, unknown.as_ref());
+        memory.keep(&wants, &unknown);
         let due: Vec<&Want> = wants
             .iter()
             .filter(|want| memory.is_due(want, now))
@@ -156,10 +161,12 @@ impl Repair {
         if let Some(want) = due.iter().find(after).or(due.first()) {
             return Due::Frames((*want).clone());
         }
-        match unknown {
-            Some(unknown) if memory.may_try((0, unknown.lsns.start), now) => Due::Stamps(unknown),
-            None if wants.is_empty() => Due::Nothing,
-            _ => Due::Later,
+        let missing = !wants.is_empty() || !unknown.is_empty();
+        let mut unknown = unknown.into_iter();
+        match unknown.find(|unknown| memory.may_try(unknown.place(), now)) {
+            Some(unknown) => Due::Stamps(unknown),
+            None if missing => Due::Later,
+            None => Due::Nothing,
         }
     }
 
@@ -351,14 +358,15 @@ impl Repair {
         let asked_all = given.len() == unknown.stripes.len();
         let learnt = asked_all && {
             let mut state = self.ledger.state.lock();
-            state.learn_given(&unknown.lsns, &given)
+            state.learn_given(unknown, &given)
         };
         if learnt {
             self.ledger.now_readable();
+            let _ = self.queue.send(Order::Notes).await; // else it has stopped
         } else {
             self.find_peers(memory).await;
         }
-        memory.tried((0, unknown.lsns.start), self.env.now());
+        memory.tried(unknown.place(), self.env.now());
     }
 
     async fn learn_from(

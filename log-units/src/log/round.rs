@@ -201,7 +201,7 @@ impl Rounds {
         let mut state = self.ledger.state.lock();
         state.passes(first.unwrap_or_default().0);
         for note in &round.notes {
-            if let Note::Stamp(stamp) = note {
+            if let Note::Stamp(stamp) | Note::Copied(_, stamp) = note {
                 state.stamped(stamp);
             }
         }
@@ -249,7 +249,9 @@ impl Rounds {
         let now = self.env.now();
         let full = self.ledger.state.lock().is_full();
         let waited = now >= self.room_seen + ROOM_LOOK;
-        if self.bytes_since_room < ROOM_LOOK_BYTES && !(full && waited) && !self.is_turned_away() {
+        // Also when little was written: what else lies on the file system grows, too.
+        let may_differ = waited && (full || self.bytes_since_room > 0);
+        if self.bytes_since_room < ROOM_LOOK_BYTES && !may_differ && !self.is_turned_away() {
             return Ok(None);
         }
         (self.room_seen, self.bytes_since_room) = (now, 0);

@@ -68,5 +68,6 @@ fn recover(state: &mut Unit, at: Position, entry: Entry) {
         Entry::Note(Note::Lane(lane)) => state.recover_lane(lane),
         Entry::Note(Note::Stamp(stamp)) => state.recover_stamp(&stamp),
         Entry::Note(Note::Begin(begin)) => state.recover_begin(begin),
+        Entry::Note(Note::Copied(stripe, stamp)) => state.recover_copied(stripe, &stamp),
     }
 }

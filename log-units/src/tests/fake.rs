@@ -47,6 +47,10 @@ pub(super) struct Known {
     pub(super) held: BTreeMap<u64, BTreeSet<(u64, u64, u128)>>,
     pub(super) hello_of: BTreeMap<u64, v1::UnitHello>,
     pub(super) whole: BTreeSet<(u64, u64)>,
+    /// The last LSN of the stripe, once it is closed; who copies it; who says that it holds all.
+    pub(super) last_lsn: Option<u64>,
+    pub(super) copies: Vec<u64>,
+    pub(super) holders: BTreeSet<u64>,
     outlets: BTreeMap<u64, mpsc::Sender<Result<v1::UnitOrder, Refusal>>>,
 }
 
@@ -117,6 +121,31 @@ impl Fake {
         }));
     }
 
+    /// Seals its lanes too.
+    pub(super) fn close_stripe(&self) {
+        let lanes: Vec<u64> = self.known.lock().lanes.keys().copied().collect();
+        lanes.into_iter().for_each(|lane| self.seal(lane));
+        let mut known = self.known.lock();
+        let last_lsn = known.next_lsn - 1;
+        known.last_lsn = Some(last_lsn);
+        known.tell(Order::StripeClosed(v1::StripeClosed {
+            stripe: STRIPE,
+            last_lsn,
+            raft_index: 1,
+        }));
+    }
+
+    pub(super) fn ask_to_copy(&self, unit: u64) {
+        let mut known = self.known.lock();
+        known.copies.push(unit);
+        let changed = v1::StripeChanged {
+            stripe: Some(known.stripe()),
+            lanes: known.lanes.values().cloned().collect(),
+            raft_index: 1,
+        };
+        known.tell(Order::StripeChanged(changed));
+    }
+
     /// Cuts lanes at the given ends, as they are named here.
     pub(super) fn cut(&self, ends: &[(u64, u64, u128)]) {
         let mut known = self.known.lock();
@@ -164,6 +193,9 @@ impl Fake {
         match report.report {
             Some(Report::Hello(hello)) => {
                 known.held.remove(&unit);
+                known.holders.remove(&unit);
+                let whole = hello.whole_stripes.iter().map(|_| unit);
+                known.holders.extend(whole);
                 known.durable_ends(unit, &hello.ends);
                 known.hello_of.insert(unit, hello.clone());
                 known.stamped_through = hello.stamped_through;
@@ -177,6 +209,8 @@ impl Fake {
                 known.durable_ends(unit, &durable.ends);
                 let whole = durable.whole_lanes.iter().map(|lane| (unit, *lane));
                 known.whole.extend(whole);
+                let holds = durable.whole_stripes.iter().map(|_| unit);
+                known.holders.extend(holds);
                 known.stamped_through = durable.stamped_through;
                 known.full = durable.full;
             }
@@ -208,11 +242,20 @@ impl Known {
     }
 
     fn unit_refs(&self) -> Vec<v1::UnitRef> {
-        let unit_ref = |unit_id: &u64| v1::UnitRef {
-            unit_id: *unit_id,
-            ..Default::default()
-        };
-        self.units.iter().map(unit_ref).collect()
+        refs(&self.units)
+    }
+
+    fn stripe(&self) -> v1::StripeState {
+        v1::StripeState {
+            stripe: STRIPE,
+            units: self.unit_refs(),
+            write_quorum: 1,
+            first_lsn: 1,
+            last_lsn: self.last_lsn.unwrap_or(0),
+            closed: self.last_lsn.is_some(),
+            copies: refs(&self.copies),
+            locations: self.holders.iter().copied().collect(),
+        }
     }
 
     fn durable_ends(&mut self, unit: u64, ends: &[v1::FrameEnd]) {
@@ -275,19 +318,21 @@ impl Known {
             log_time_us: 1,
             raft_index: 1,
             lanes: self.lanes.values().cloned().collect(),
-            stripes: vec![v1::StripeState {
-                stripe: STRIPE,
-                units: self.unit_refs(),
-                write_quorum: 1,
-                first_lsn: 1,
-                ..Default::default()
-            }],
+            stripes: vec![self.stripe()],
             cuts: self.cuts.get(self.forgotten..).unwrap_or_default().to_vec(),
             cluster_id: Bytes::from_static(CLUSTER),
             generation: 0,
             trim_lsn: self.trim_lsn,
         }
     }
+}
+
+fn refs(units: &[u64]) -> Vec<v1::UnitRef> {
+    let unit_ref = |unit_id: &u64| v1::UnitRef {
+        unit_id: *unit_id,
+        ..Default::default()
+    };
+    units.iter().map(unit_ref).collect()
 }
 
 fn not_here<T>() -> Result<T, Refusal> {

@@ -61,6 +61,7 @@ fn layouts_of_the_log_are_as_written() {
             chain
         }
     );
+    same!("### Copied stamp (kind 5)", log::CopiedHeader { stripe });
     same!(
         "### Lane (kind 3)",
         log::LaneEntry {
@@ -142,6 +143,7 @@ fn numbers_are_as_written() {
         format!("kind {}: a frame", log::KIND_FRAME),
         format!("### Stamp (kind {})", log::KIND_STAMP),
         format!("### Lane (kind {})", log::KIND_LANE),
+        format!("### Copied stamp (kind {})", log::KIND_COPIED),
         format!("multiple of {}", extents::ALIGN_BYTES),
         format!("at {}, the mark", extents::MARK_AT),
         format!(
@@ -203,6 +205,10 @@ fn old_bytes_are_read() {
         (
             Note::Lane(lane),
             include_str!("../../tests/golden/v1/lane.hex"),
+        ),
+        (
+            Note::Copied(2, stamp()),
+            include_str!("../../tests/golden/v1/copied.hex"),
         ),
     ];
     for (note, golden) in notes {

@@ -6,6 +6,7 @@
 //! - `rules.rs`: properties of the pure part
 //! - `identity.rs`: who a directory is
 //! - `extents.rs`: store and load; `format.rs`: FORMAT.md against the code
+mod copies;
 mod damage;
 mod extents;
 mod fake;

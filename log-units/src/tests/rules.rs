@@ -312,6 +312,46 @@ fn unit_with(cuts: &[(u8, usize)]) -> (Unit, u64) {
     (unit, next_lsn)
 }
 
+/// A stripe that nobody has written to yet has nothing at LSNs before: somebody must say so.
+#[test]
+fn a_new_unit_answers_for_a_stripe_with_nothing_in_it() {
+    let base = |length| v1::Base {
+        cut_seq: 4,
+        next_lsn: 5,
+        stripes: vec![v1::StripeState {
+            stripe: 1,
+            units: vec![v1::UnitRef {
+                unit_id: 7,
+                ..Default::default()
+            }],
+            first_lsn: 1,
+            ..Default::default()
+        }],
+        lanes: vec![v1::LaneState {
+            lane: 1,
+            stripe: 1,
+            length,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let plan = |length| {
+        let mut unit = Unit::new(7, Vec::new());
+        unit.base(&base(length)).expect("a base");
+        let question = Question {
+            stripe: 1,
+            tag_filter: 0,
+            except_lanes: Vec::new(),
+            last_lsn: 4,
+        };
+        unit.plan(&question, 1, 1 << 20)
+    };
+    let (empty, emptied) = (plan(0), plan(3));
+    assert_eq!((empty.stop, empty.cursor), (Stop::Done, 5));
+    // One that lost what it had says nothing: others know (LOG-U7).
+    assert!(matches!(emptied.stop, Stop::Refused(_)), "{emptied:?}");
+}
+
 /// What a unit has stamped comes back; cuts that touched it not were forgotten meanwhile.
 #[test]
 fn a_unit_that_rested_while_others_worked_answers_for_it_after_a_restart() {

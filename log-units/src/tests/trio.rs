@@ -17,13 +17,13 @@ use crate::{UnitConfig, UnitRole};
 pub(super) const UNITS: [u64; 3] = [1, 2, 3];
 
 pub(super) fn name(unit: u64) -> &'static str {
-    ["unit-0", "unit-1", "unit-2", "unit-3"][unit as usize]
+    ["unit-0", "unit-1", "unit-2", "unit-3", "unit-4"][unit as usize]
 }
 
 pub(super) struct Trio {
     pub(super) world: SimWorld,
     pub(super) fake: Arc<Fake>,
-    roles: [Option<Arc<UnitRole>>; 4],
+    roles: [Option<Arc<UnitRole>>; 5],
     change: fn(&mut UnitConfig),
     /// Of lane 1, all that were ever made.
     pub(super) frames: Vec<Frame>,

@@ -490,6 +490,20 @@ impl Lane {
         self.sealed = Some(final_length);
     }
 
+    /// The sequencer's word on a lane that ended on other units. Nothing of it was ever held here, so
+    /// nothing is said to be missing; and no cut waits for it.
+    pub(crate) fn copy(&mut self, final_length: u64, chain: u128) -> Agrees {
+        self.based = true;
+        self.seal(final_length);
+        self.cut(self.cut_idx, final_length, chain, 0)
+    }
+
+    /// Sealed, and held and agreed to the end.
+    pub(crate) fn is_whole(&self) -> bool {
+        let all = self.sealed == Some(self.cut_idx) && self.given_until() >= self.cut_idx;
+        all && !self.is_behind()
+    }
+
     pub(crate) fn expects_a_cut(&self) -> bool {
         self.sealed.is_none() && self.reported_idx > self.cut_idx
     }

@@ -7,7 +7,9 @@
 //! - `lane/mend.rs`, `stamps.rs`: what is missing of what was cut, and how a peer's copy takes its place;
 //!   `trail.rs`: how that is verified
 //! - `trim.rs`, `lane/begin.rs`: what is let go of at the front (LOG.md §8)
+//! - `copies.rs`: closed stripes of other units; `wholes.rs`: of which closed stripes everything is held
 //! - `report.rs`: what the sequencer is told; `plan.rs`: what a scan may answer
+pub(crate) mod copies;
 pub(crate) mod lane;
 pub(crate) mod note;
 pub(crate) mod plan;
@@ -18,3 +20,4 @@ pub(crate) mod stamps;
 pub(crate) mod state;
 pub(crate) mod trail;
 pub(crate) mod trim;
+pub(crate) mod wholes;

@@ -66,4 +66,6 @@ pub(crate) enum Note {
     Stamp(Stamp),
     Lane(LaneNote),
     Begin(BeginNote),
+    /// A stamp that says something about one stripe only, which this unit copies.
+    Copied(u64, Stamp),
 }

@@ -127,12 +127,13 @@ impl Planner<'_> {
             if self.cursor >= next_lsn {
                 return Stop::End;
             }
-            let Some(covered) = self.unit.runs().covered_until(self.cursor) else {
+            let covered = self.unit.covered_until(self.question.stripe, self.cursor);
+            let Some(covered) = covered else {
                 let why = format!("has no stamps of LSN {}", self.cursor);
                 return Stop::Refused(refused(Code::Absent, &why));
             };
             let limit = covered.min(asked_end).min(next_lsn);
-            for run in self.unit.runs().from(self.cursor) {
+            for run in self.unit.runs_of(self.question.stripe).from(self.cursor) {
                 if run.first_lsn >= limit {
                     break;
                 }

@@ -70,6 +70,17 @@ impl Unit {
         self.stamp_synced(synced_stamp(stamp));
     }
 
+    pub(crate) fn recover_copied(&mut self, stripe: u64, stamp: &Stamp) {
+        for run in &stamp.runs {
+            let chain = run.chain;
+            self.lanes
+                .entry(run.lane)
+                .or_insert_with(|| Lane::new(Some(stripe), chain));
+        }
+        self.cover_copied(stripe, stamp);
+        self.stamped(stamp);
+    }
+
     /// After the last entry.
     pub(crate) fn recovered(&mut self) {
         let ids: Vec<u64> = self.lanes.keys().copied().collect();

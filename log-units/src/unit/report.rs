@@ -39,6 +39,7 @@ impl Unit {
             last_stamp: self.last_synced,
             stamped_through: self.told_stamped,
             full: self.full,
+            whole_stripes: self.wholes.all(),
         }
     }
 
@@ -48,8 +49,9 @@ impl Unit {
             return None;
         }
         let (ends, stamped_through) = (self.take_ends(), self.stamped_through());
-        let whole_lanes = self.take_whole();
+        let (whole_lanes, whole_stripes) = (self.take_whole(), self.take_whole_stripes());
         let news = !ends.is_empty()
+            || !whole_stripes.is_empty()
             || !whole_lanes.is_empty()
             || stamped_through != self.told_stamped
             || self.full != self.told_full;
@@ -59,6 +61,7 @@ impl Unit {
             stamped_through,
             full: self.full,
             whole_lanes,
+            whole_stripes,
         })
     }
 

@@ -19,6 +19,8 @@ const WANTS_MAX: usize = 64;
 pub(crate) struct Unknown {
     pub(crate) lsns: Range<u64>,
     pub(crate) stripes: Vec<u64>,
+    /// Only this stripe is meant, which is copied here.
+    pub(crate) copied: Option<u64>,
 }
 
 /// What one peer said of one stripe.
@@ -95,34 +97,47 @@ impl Unit {
         for lane in self.lanes.values_mut() {
             for held in lane.frames_at(positions) {
                 lane.forget(held.first_idx()..held.end_idx());
+                self.wholes.torn(lane.stripe);
                 found += 1;
             }
         }
         found
     }
 
-    /// The first LSNs whose stamps are missing, of stripes that others hold too.
-    pub(crate) fn unknown(&self) -> Option<Unknown> {
+    /// LSNs whose stamps are missing, of stripes that others hold too.
+    pub(crate) fn unknown(&self) -> Vec<Unknown> {
+        if !self.is_based() {
+            return Vec::new();
+        }
+        let copies = self.unknown_copies().take(WANTS_MAX);
+        self.unknown_here().into_iter().chain(copies).collect()
+    }
+
+    fn unknown_here(&self) -> Option<Unknown> {
         let first_lsn = self.stripes.values().map(|stripe| stripe.first_lsn).min()?;
         let lsns = self
-            .runs()
+            .runs
             .first_uncovered(first_lsn.max(self.trim_lsn).max(1)..self.heard.next_lsn)?;
         let there = self.stripes.iter();
         let there = there.filter(|(_, stripe)| stripe.first_lsn < lsns.end);
         let stripes: Vec<u64> = there.map(|(id, _)| *id).collect();
         let shared = stripes.iter().all(|id| !self.peers(*id).is_empty());
-        (self.is_based() && shared).then_some(Unknown { lsns, stripes })
+        shared.then_some(Unknown {
+            lsns,
+            stripes,
+            copied: None,
+        })
     }
 
     /// What this unit knows of a stripe, for another one. `None`: nothing at `from_lsn`.
     pub(crate) fn give_runs(&self, stripe: u64, lsns: &Range<u64>) -> Option<Given> {
         self.stripe(stripe)?;
-        let covered = self.runs().covered_until(lsns.start)?;
+        let covered = self.covered_until(stripe, lsns.start)?;
         let mut given = Given {
             runs: Vec::new(),
             known_until_lsn: covered.min(lsns.end).min(self.heard.next_lsn),
         };
-        for run in self.runs().from(lsns.start) {
+        for run in self.runs_of(stripe).from(lsns.start) {
             if run.first_lsn >= given.known_until_lsn {
                 break;
             }
@@ -152,7 +167,8 @@ impl Unit {
 
     /// Takes what peers said of all stripes, as far as own frames bear it out. Says whether any of it
     /// was of use.
-    pub(crate) fn learn_given(&mut self, lsns: &Range<u64>, given: &[Given]) -> bool {
+    pub(crate) fn learn_given(&mut self, unknown: &Unknown, given: &[Given]) -> bool {
+        let lsns = &unknown.lsns;
         let known = given.iter().map(|given| given.known_until_lsn);
         let mut until = known.min().unwrap_or(0).min(lsns.end);
         let mut runs: Vec<StampedRunOf> = given
@@ -164,7 +180,7 @@ impl Unit {
         let places = runs
             .iter()
             .map(|(_, run)| (run.lane, run.first_lsn, run.from_idx));
-        self.trim_as_given(lsns, &places.collect::<Vec<_>>(), until);
+        self.trim_as_given(unknown, &places.collect::<Vec<_>>(), until);
         // The first run may begin below: it goes through the trim.
         let from = runs.first().map_or(lsns.start, |(_, run)| run.first_lsn);
         let from = from.min(lsns.start);
@@ -188,14 +204,15 @@ impl Unit {
         if until <= lsns.start {
             return false;
         }
-        self.note_given(from, until, borne_out);
+        self.note_given(unknown, until, borne_out);
         self.trim(self.trim_lsn); // a lane's place may be known only now
         true
     }
 
     /// One stamp for each cut, so that they are found again at open.
-    fn note_given(&mut self, from: u64, until: u64, runs: Vec<StampedRunOf>) {
+    fn note_given(&mut self, unknown: &Unknown, until: u64, runs: Vec<StampedRunOf>) {
         let mut stamps: Vec<Stamp> = Vec::new();
+        let from = unknown.lsns.start;
         let mut known_from_lsn = from;
         for ((cut_seq, log_time_us), run) in runs {
             match stamps.last_mut().filter(|last| last.cut_seq == cut_seq) {
@@ -229,8 +246,17 @@ impl Unit {
             });
         }
         for stamp in stamps {
-            self.cover(&stamp);
-            self.notes.push(Note::Stamp(stamp));
+            let note = match unknown.copied {
+                Some(stripe) => {
+                    self.cover_copied(stripe, &stamp);
+                    Note::Copied(stripe, stamp)
+                }
+                None => {
+                    self.cover(&stamp);
+                    Note::Stamp(stamp)
+                }
+            };
+            self.notes.push(note);
         }
     }
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use dfs_wire::frame::{Frame, chain_of, first_chain};
 use dfs_wire::{Code, Refusal, v1};
 
+use crate::unit::copies::Copied;
 use crate::unit::lane::{Agrees, Held, Lane, Staged};
 use crate::unit::note::{LaneNote, Note, Stamp, StampedRun};
 use crate::unit::runs::Runs;
 use crate::unit::trim::{Passed, is_trimmed};
+use crate::unit::wholes::Wholes;
 
 /// How far the cuts are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,17 @@ pub(crate) struct Heard {
 pub(crate) struct Stripe {
     /// No record of the stripe lies below.
     pub(crate) first_lsn: u64,
+    /// Of a closed one: nor above.
+    pub(crate) last_lsn: Option<u64>,
+}
+
+impl Stripe {
+    pub(super) fn of(state: &v1::StripeState) -> Stripe {
+        Stripe {
+            first_lsn: state.first_lsn,
+            last_lsn: state.closed.then_some(state.last_lsn),
+        }
+    }
 }
 
 /// Another unit of a stripe.
@@ -36,11 +49,15 @@ pub(crate) struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Unit {
     pub(super) unit_id: u64,
-    cluster_id: Vec<u8>,
+    pub(super) cluster_id: Vec<u8>,
     pub(super) lanes: BTreeMap<u64, Lane>,
     pub(super) stripes: BTreeMap<u64, Stripe>,
     /// Of each stripe, as last heard.
     peers: BTreeMap<u64, Vec<Peer>>,
+    /// Closed stripes of other units that this one copies.
+    pub(super) copies: BTreeMap<u64, Copied>,
+    pub(super) wholes: Wholes,
+    generation: u64,
     pub(super) runs: Runs,
     pub(super) heard: Heard,
     /// A Base was applied since the start.
@@ -102,14 +119,6 @@ impl Unit {
         self.lanes.get(&lane)
     }
 
-    pub(crate) fn stripe(&self, stripe: u64) -> Option<Stripe> {
-        self.stripes.get(&stripe).copied()
-    }
-
-    pub(crate) fn runs(&self) -> &Runs {
-        &self.runs
-    }
-
     pub(crate) fn is_full(&self) -> bool {
         self.full
     }
@@ -149,6 +158,7 @@ impl Unit {
     /// What has to go into the stream, oldest first; the caller writes it before any frame that it
     /// stages from now on.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        self.wholes.taken += self.notes.len() as u64;
         std::mem::take(&mut self.notes)
     }
 
@@ -191,21 +201,27 @@ impl Unit {
         }
         // No record of a stripe is older than its first lane.
         let first_lsn = self.heard.next_lsn.max(1);
-        self.stripes
-            .entry(opened.stripe)
-            .or_insert(Stripe { first_lsn });
+        self.stripes.entry(opened.stripe).or_insert(Stripe {
+            first_lsn,
+            last_lsn: None,
+        });
         self.know_peers(opened.stripe, &opened.units);
         let owner = opened.owner.unwrap_or_default();
         let first_chain = chain_of(opened.chain_high, opened.chain_low);
         self.know_lane(opened.lane, opened.stripe, first_chain, owner);
     }
 
-    fn know_peers(&mut self, stripe: u64, units: &[v1::UnitRef]) {
-        let others = units.iter().filter(|unit| unit.unit_id != self.unit_id);
+    pub(super) fn know_peers<'a>(
+        &mut self,
+        stripe: u64,
+        units: impl IntoIterator<Item = &'a v1::UnitRef>,
+    ) {
         let peer = |unit: &v1::UnitRef| Peer {
             unit_id: unit.unit_id,
             address: unit.address.clone(),
         };
+        let own = self.unit_id;
+        let others = units.into_iter().filter(|unit| unit.unit_id != own);
         self.peers.insert(stripe, others.map(peer).collect());
     }
 
@@ -223,10 +239,12 @@ impl Unit {
         let now = lane.frame_holding(held.first_idx());
         if now.is_some_and(|now| now.position() == Some(position)) {
             lane.forget(held.first_idx()..held.end_idx());
+            let stripe = lane.stripe;
+            self.wholes.torn(stripe);
         }
     }
 
-    fn know_lane(&mut self, id: u64, stripe: u64, first_chain: u128, owner: v1::Owner) {
+    pub(super) fn know_lane(&mut self, id: u64, stripe: u64, first_chain: u128, owner: v1::Owner) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.name(stripe, first_chain);
             return;
@@ -309,14 +327,18 @@ impl Unit {
 
     /// Takes a stamp's runs into the index and holds them against the lanes.
     pub(super) fn cover(&mut self, stamp: &Stamp) {
-        for run in &stamp.runs {
+        self.compare(&stamp.runs, stamp.cut_seq);
+        self.runs
+            .learn(stamp.known_from_lsn..stamp.next_lsn, &stamp.runs());
+    }
+
+    pub(super) fn compare(&mut self, runs: &[StampedRun], cut_seq: u64) {
+        for run in runs {
             if let Some(lane) = self.lanes.get_mut(&run.lane) {
-                let agrees = lane.cut(run.from_idx, run.to_idx, run.chain, stamp.cut_seq);
+                let agrees = lane.cut(run.from_idx, run.to_idx, run.chain, cut_seq);
                 self.after_check(run.lane, agrees);
             }
         }
-        self.runs
-            .learn(stamp.known_from_lsn..stamp.next_lsn, &stamp.runs());
     }
 
     pub(super) fn after_check(&mut self, id: u64, agrees: Agrees) {
@@ -324,6 +346,8 @@ impl Unit {
             Agrees::Yes => {}
             Agrees::SetAside => {
                 self.disagreed.insert(id);
+                let lane = self.lanes.get(&id);
+                self.wholes.torn(lane.and_then(|lane| lane.stripe));
             }
             Agrees::Never => {
                 self.went_back.get_or_insert(id);
@@ -346,36 +370,31 @@ impl Unit {
     /// What the sequencer holds, at the begin of a conversation.
     pub(crate) fn base(&mut self, base: &v1::Base) -> Result<(), Refusal> {
         self.check_base(base)?;
+        self.generation = base.generation;
         for stripe in &base.stripes {
             if stripe.units.iter().any(|unit| unit.unit_id == self.unit_id) {
-                self.know_peers(stripe.stripe, &stripe.units);
-                self.stripes.insert(
-                    stripe.stripe,
-                    Stripe {
-                        first_lsn: stripe.first_lsn,
-                    },
-                );
+                self.know_holders(stripe);
+                self.stripes.insert(stripe.stripe, Stripe::of(stripe));
             }
         }
         let ours: Vec<&v1::LaneState> = base
             .lanes
             .iter()
-            .filter(|lane| self.stripes.contains_key(&lane.stripe) && !is_trimmed(lane, base))
+            .filter(|lane| {
+                self.stripes.contains_key(&lane.stripe) && !is_trimmed(lane, base.trim_lsn)
+            })
             .collect();
         self.forget_unlisted(base);
         for lane in &ours {
             let owner = lane.owner.unwrap_or_default();
-            let (node_id, incarnation) = (owner.node_id, owner.incarnation);
-            let chain = first_chain(
-                &base.cluster_id,
-                base.generation,
-                lane.lane,
-                node_id,
-                incarnation,
-            );
+            let chain = self.first_chain(lane.lane, owner);
             self.know_lane(lane.lane, lane.stripe, chain, owner);
         }
         self.base_cuts(base)?;
+        base.stripes
+            .iter()
+            .for_each(|stripe| self.copy(stripe, &base.lanes, base.trim_lsn));
+        self.copies.retain(|_, copied| copied.bounds.is_some());
         for state in ours {
             let Some(lane) = self.lanes.get_mut(&state.lane) else {
                 continue;
@@ -392,7 +411,19 @@ impl Unit {
         self.cuts_held_from = oldest.unwrap_or(base.cut_seq + 1);
         self.stamps_lost_above = None;
         self.trim(base.trim_lsn);
+        self.settle_closed();
         Ok(())
+    }
+
+    pub(super) fn first_chain(&self, lane: u64, owner: v1::Owner) -> u128 {
+        let (node_id, incarnation) = (owner.node_id, owner.incarnation);
+        first_chain(
+            &self.cluster_id,
+            self.generation,
+            lane,
+            node_id,
+            incarnation,
+        )
     }
 
     fn check_base(&self, base: &v1::Base) -> Result<(), Refusal> {
@@ -472,7 +503,11 @@ impl Unit {
         lengths.extend(
             unheard.flat_map(|cut| cut.lanes.iter().map(|part| (part.lane, part.from_idx))),
         );
-        let mut lanes = self.lanes.iter();
+        let copied = |lane: &Lane| {
+            lane.stripe
+                .is_some_and(|stripe| !self.stripes.contains_key(&stripe))
+        };
+        let mut lanes = self.lanes.iter().filter(|(_, lane)| !copied(lane));
         lanes.any(|(id, lane)| lengths.get(id) != Some(&lane.cut_idx()))
     }
 

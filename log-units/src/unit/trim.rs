@@ -1,14 +1,13 @@
 //! Trim: records below an LSN are gone, and the files that hold nothing else may be released (LOG.md §8).
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
 use dfs_wire::v1;
 use dfs_wire::{Code, Refusal};
+use std::collections::BTreeMap;
 
 use crate::unit::lane::Lane;
 use crate::unit::note::{BeginNote, Note, Stamp};
-use crate::unit::runs::Run;
+use crate::unit::runs::{Run, Runs};
+use crate::unit::stamps::Unknown;
 use crate::unit::state::Unit;
 
 /// Between two places of the stream for which it is known what the stamps before them are about: 16
@@ -23,6 +22,41 @@ pub(crate) struct Passed {
     next_lsn: u64,
 }
 
+/// What is known of the LSNs from the trim on.
+struct Front {
+    /// Of each lane, the first run that ends at or above the trim.
+    first_runs: BTreeMap<u64, Run>,
+    /// All is known below.
+    known_until: u64,
+    /// Nothing lies there or above.
+    end_lsn: u64,
+}
+
+impl Front {
+    fn of(runs: &Runs, trim_lsn: u64, end_lsn: u64) -> Front {
+        let mut first_runs = BTreeMap::new();
+        for run in runs.from(trim_lsn) {
+            first_runs.entry(run.lane).or_insert(*run);
+        }
+        let known_until = runs.covered_until(trim_lsn).unwrap_or(trim_lsn);
+        Front {
+            first_runs,
+            known_until,
+            end_lsn,
+        }
+    }
+
+    /// Where a lane begins, if it is known what lies between the trim and there: always at the end of a
+    /// cut, so that all units of a stripe begin at the same place, and can help each other.
+    fn begins_at(&self, id: u64, lane: &Lane) -> Option<u64> {
+        match self.first_runs.get(&id) {
+            Some(run) if run.first_lsn < self.known_until => Some(run.from_idx),
+            None if self.known_until >= self.end_lsn => Some(lane.cut_idx()),
+            _ => None,
+        }
+    }
+}
+
 impl Unit {
     pub(crate) fn trim_lsn(&self) -> u64 {
         self.trim_lsn
@@ -35,15 +69,14 @@ impl Unit {
         if self.trim_lsn <= 1 {
             return;
         }
-        let first_runs = self.first_runs();
-        let known_until = self.runs.covered_until(self.trim_lsn);
-        let known_until = known_until.unwrap_or(self.trim_lsn);
+        let fronts = self.fronts();
         let ids: Vec<u64> = self.lanes.keys().copied().collect();
         for id in ids {
             let Some(lane) = self.lanes.get(&id) else {
                 continue;
             };
-            let Some(idx) = self.begins_at(lane, first_runs.get(&id), known_until) else {
+            let front = fronts.get(&self.copied_of(lane));
+            let Some(idx) = front.and_then(|front| front.begins_at(id, lane)) else {
                 continue;
             };
             let chain = lane.begin_chain_at(idx);
@@ -53,46 +86,43 @@ impl Unit {
             }
         }
         self.runs.trim(self.trim_lsn);
+        self.trim_copies();
         self.forget_lanes(|_, lane| lane.is_over());
     }
 
-    /// Of each lane, the first run that ends at or above the trim.
-    fn first_runs(&self) -> BTreeMap<u64, Run> {
-        let mut first = BTreeMap::new();
-        for run in self.runs.from(self.trim_lsn) {
-            first.entry(run.lane).or_insert(*run);
-        }
-        first
-    }
-
-    /// Where a lane begins, if it is known what lies between the trim and there: always at the end of a
-    /// cut, so that all units of a stripe begin at the same place, and can help each other.
-    fn begins_at(&self, lane: &Lane, run: Option<&Run>, known_until: u64) -> Option<u64> {
-        match run {
-            Some(run) if run.first_lsn < known_until => Some(run.from_idx),
-            None if known_until >= self.heard.next_lsn => Some(lane.cut_idx()),
-            _ => None,
-        }
+    /// By the copied stripe; of all stripes of its own under none.
+    fn fronts(&self) -> BTreeMap<Option<u64>, Front> {
+        let own = Front::of(&self.runs, self.trim_lsn, self.heard.next_lsn);
+        let copies = self.copies.iter().filter_map(|(id, copied)| {
+            let (_, last_lsn) = copied.bounds?;
+            let front = Front::of(&copied.runs, self.trim_lsn, last_lsn + 1);
+            Some((Some(*id), front))
+        });
+        copies.chain([(None, own)]).collect()
     }
 
     /// What peers said of the LSNs from the trim on: a lane of which this unit holds nothing there begins
     /// where theirs does. Only what leads to a cut is taken from them later (LOG-U4).
     pub(super) fn trim_as_given(
         &mut self,
-        lsns: &Range<u64>,
+        unknown: &Unknown,
         runs: &[(u64, u64, u64)],
         until: u64,
     ) {
-        if lsns.start != self.trim_lsn {
+        if unknown.lsns.start != self.trim_lsn {
             return;
         }
+        let copied = unknown.copied.and_then(|id| self.stripe(id)?.last_lsn);
+        let end_lsn = copied.map_or(self.heard.next_lsn, |last| last + 1);
         let mut first = BTreeMap::new();
         for (lane, first_lsn, from_idx) in runs.iter().filter(|(_, lsn, _)| *lsn < until) {
             let known = first.entry(*lane).or_insert((*first_lsn, *from_idx));
             *known = (*known).min((*first_lsn, *from_idx));
         }
-        let whole = until >= self.heard.next_lsn;
-        let ids: Vec<u64> = self.lanes.keys().copied().collect();
+        let whole = until >= end_lsn;
+        let meant = self.lanes.iter();
+        let meant = meant.filter(|(_, lane)| self.copied_of(lane) == unknown.copied);
+        let ids: Vec<u64> = meant.map(|(id, _)| *id).collect();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 continue;
@@ -134,7 +164,8 @@ impl Unit {
                 .binary_search_by_key(&id, |lane| lane.lane)
                 .is_ok()
         };
-        let over = |id: u64, lane: &v1::LaneState| lane.lane == id && is_trimmed(lane, base);
+        let over =
+            |id: u64, lane: &v1::LaneState| lane.lane == id && is_trimmed(lane, base.trim_lsn);
         self.forget_lanes(|id, _| {
             let trimmed = base.lanes.iter().any(|lane| over(id, lane));
             trimmed || (id < largest && !listed(id))
@@ -221,8 +252,8 @@ fn end_note(id: u64, lane: &Lane) -> Note {
 }
 
 /// A sealed lane of which nothing is left.
-pub(super) fn is_trimmed(lane: &v1::LaneState, base: &v1::Base) -> bool {
-    lane.sealed && lane.end_lsn > 0 && lane.end_lsn <= base.trim_lsn
+pub(super) fn is_trimmed(lane: &v1::LaneState, trim_lsn: u64) -> bool {
+    lane.sealed && lane.end_lsn > 0 && lane.end_lsn <= trim_lsn
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ struct Holding {
     lanes: BTreeMap<u64, Held>,
     /// Lanes damaged from this idx on, until the unit has repaired them: nothing behind it counts.
     lossy: BTreeMap<u64, u64>,
+    /// Closed stripes of which it has said that it holds all.
+    whole: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -147,6 +149,7 @@ impl Holdings {
             stamped_through: hello.stamped_through,
             lanes: BTreeMap::new(),
             lossy: lossy(&hello.bad_ranges),
+            whole: hello.whole_stripes.iter().copied().collect(),
         };
         self.stirred
             .extend(holding.add_all(order, &hello.ends, now_us));
@@ -173,6 +176,7 @@ impl Holdings {
         for lane in &durable.whole_lanes {
             holding.lossy.remove(lane);
         }
+        holding.whole.extend(&durable.whole_stripes);
         holding.stamped_through = holding.stamped_through.max(durable.stamped_through);
         let stirred = holding.add_all(order, &durable.ends, now_us);
         self.stirred.extend(stirred);
@@ -200,6 +204,12 @@ impl Holdings {
                 .is_none_or(|unit| unit.state() == UnitState::Dead)
         };
         self.units.retain(|id, _| !dead(id));
+    }
+
+    /// What the unit said of a closed stripe since its last Hello.
+    pub(crate) fn holds_all(&self, unit: u64, stripe: u64) -> bool {
+        let known = self.units.get(&unit);
+        known.is_some_and(|known| known.whole.contains(&stripe))
     }
 
     pub(crate) fn is_open(&self, unit: u64) -> bool {
@@ -338,6 +348,12 @@ impl Holdings {
         let Some(stripe) = order.stripes.get(&stripe) else {
             return 0;
         };
+        // Some of its own may have left, and what was copied is stamped.
+        let alive = |unit: &&u64| order.is_alive(**unit);
+        let holders = stripe.locations.iter().filter(alive).count();
+        if stripe.closed && holders >= stripe.write_quorum as usize {
+            return u64::MAX;
+        }
         let known = |unit: &u64| self.units.get(unit).map(|known| known.stamped_through);
         let mut stamped: Vec<u64> = stripe.units.iter().filter_map(known).collect();
         stamped.sort_unstable_by(|a, b| b.cmp(a));

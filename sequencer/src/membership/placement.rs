@@ -2,7 +2,7 @@
 use crate::membership::holdings::Holdings;
 use crate::membership::pulses::Pulses;
 use crate::order::{Order, Stripe};
-use dfs_wire::v1::UnitState;
+use dfs_wire::v1::{self, UnitState};
 
 /// How many units hold a stripe, and how many of them must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,17 @@ pub(crate) struct Sight<'a> {
 
 impl Sight<'_> {
     /// Says Hello now, and its process beats.
-    pub(crate) fn is_live(&self, unit: u64) -> bool {
+    pub(crate) fn is_there(&self, unit: u64) -> bool {
         let row = self.order.units.get(&unit);
-        let active = row.filter(|row| row.state() == UnitState::Active);
-        active.is_some_and(|row| {
+        let alive = row.filter(|row| row.state() != UnitState::Dead);
+        alive.is_some_and(|row| {
             self.holdings.is_open(unit) && self.pulses.is_beating(self.order, row.node_id)
         })
+    }
+
+    /// There, and it takes part: neither draining nor read only.
+    pub(crate) fn is_live(&self, unit: u64) -> bool {
+        self.order.is_active(unit) && self.is_there(unit)
     }
 
     /// This incarnation of the node.
@@ -54,11 +59,15 @@ impl Sight<'_> {
     }
 
     pub(crate) fn is_full(&self, unit: u64) -> bool {
-        let space = self.pulses.space(self.order, self.node(unit), unit);
-        self.holdings.is_full(unit) || space.is_some_and(|space| space.full)
+        self.holdings.is_full(unit) || self.space(unit).is_some_and(|space| space.full)
     }
 
-    fn is_usable(&self, unit: u64) -> bool {
+    /// As its process said last.
+    pub(crate) fn space(&self, unit: u64) -> Option<&v1::UnitSpace> {
+        self.pulses.space(self.order, self.node(unit), unit)
+    }
+
+    pub(crate) fn is_usable(&self, unit: u64) -> bool {
         self.is_live(unit) && !self.is_full(unit)
     }
 
@@ -145,26 +154,32 @@ impl Sight<'_> {
         Some((lanes, placed))
     }
 
-    /// In distinct racks as far as there are, then on distinct nodes; those in the fewest open stripes
-    /// first, then those with the most room.
     fn spread(&self, mut free: Vec<u64>, count: usize) -> Vec<u64> {
         let mut chosen: Vec<u64> = Vec::with_capacity(count);
-        while chosen.len() < count && !free.is_empty() {
-            let shares = |unit: u64| {
-                let same = |is: &dyn Fn(u64) -> bool| chosen.iter().filter(|c| is(**c)).count();
-                (
-                    same(&|other| self.rack(other) == self.rack(unit)),
-                    same(&|other| self.node(other) == self.node(unit)),
-                    self.stripes_of(unit),
-                    std::cmp::Reverse(self.room(unit)),
-                    unit,
-                )
-            };
-            let best = (0..free.len()).min_by_key(|at| shares(free[*at]));
-            chosen.extend(best.map(|at| free.remove(at)));
+        while chosen.len() < count
+            && let Some(best) = self.best_beside(&chosen, &free)
+        {
+            free.retain(|unit| *unit != best);
+            chosen.push(best);
         }
         chosen.sort_unstable();
         chosen
+    }
+
+    /// In another rack than those chosen if there is one, then on another node; of those in the fewest
+    /// open stripes the one with the most room.
+    pub(crate) fn best_beside(&self, chosen: &[u64], free: &[u64]) -> Option<u64> {
+        let shares = |unit: u64| {
+            let same = |is: &dyn Fn(u64) -> bool| chosen.iter().filter(|c| is(**c)).count();
+            (
+                same(&|other| self.rack(other) == self.rack(unit)),
+                same(&|other| self.node(other) == self.node(unit)),
+                self.stripes_of(unit),
+                std::cmp::Reverse(self.room(unit)),
+                unit,
+            )
+        };
+        free.iter().copied().min_by_key(|unit| shares(*unit))
     }
 
     /// How many open ones it is part of.
@@ -179,9 +194,7 @@ impl Sight<'_> {
     }
 
     fn room(&self, unit: u64) -> u64 {
-        self.pulses
-            .space(self.order, self.node(unit), unit)
-            .map_or(0, |space| space.available_bytes)
+        self.space(unit).map_or(0, |space| space.available_bytes)
     }
 
     fn rack(&self, unit: u64) -> &str {

@@ -1,4 +1,5 @@
 //! What the leader seals and closes: lanes of owners that are gone (LOG-D5), stripes that lost their units (LOG-D6).
+use crate::membership::copies::Copies;
 use crate::membership::placement::{Placed, Redundancy, Sight};
 use crate::order::Stripe;
 use crate::order::command::{CloseStripe, Kind, OpenStripe, SealLane};
@@ -23,6 +24,7 @@ pub(crate) struct Watches {
     owners: BTreeMap<(u64, u64), u64>,
     /// Open stripes with fewer than W live units.
     stripes: BTreeMap<u64, u64>,
+    copies: Copies,
 }
 
 impl Watches {
@@ -43,6 +45,7 @@ impl Watches {
         self.note_weak(sight, now_us);
         if now_us.saturating_sub(begun_us) >= SETTLE_US {
             verdicts.extend(self.close(sight, redundancy, now_us));
+            verdicts.extend(self.copies.look(sight, now_us));
         }
         verdicts
     }

@@ -1,5 +1,5 @@
 //! Base: the order as a newcomer is told it (LOG.md §3).
-use crate::order::Order;
+use crate::order::{Lane, Order};
 use dfs_wire::v1;
 
 impl Order {
@@ -19,21 +19,13 @@ impl Order {
     }
 
     pub(crate) fn lane_states(&self) -> Vec<v1::LaneState> {
-        let state = |(id, lane): (&u64, &crate::order::Lane)| v1::LaneState {
-            lane: *id,
-            owner: Some(v1::Owner {
-                node_id: lane.owner_node,
-                incarnation: lane.owner_incarnation,
-            }),
-            stripe: lane.stripe,
-            length: lane.length,
-            chain_high: lane.chain_high,
-            chain_low: lane.chain_low,
-            sealed: lane.sealed,
-            successor: lane.successor,
-            end_lsn: lane.end_lsn,
-        };
-        self.lanes.iter().map(state).collect()
+        let lanes = self.lanes.iter();
+        lanes.map(|(id, lane)| lane_state(*id, lane)).collect()
+    }
+
+    pub(crate) fn lane_states_on(&self, stripe: u64) -> Vec<v1::LaneState> {
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.stripe == stripe);
+        lanes.map(|(id, lane)| lane_state(*id, lane)).collect()
     }
 
     pub(crate) fn stripe_states(&self) -> Vec<v1::StripeState> {
@@ -56,6 +48,12 @@ impl Order {
             first_lsn: stripe.first_lsn,
             last_lsn: stripe.last_lsn,
             closed: stripe.closed,
+            copies: stripe
+                .copies
+                .iter()
+                .filter_map(|unit| self.unit_ref(*unit))
+                .collect(),
+            locations: stripe.locations.clone(),
         })
     }
 
@@ -73,5 +71,22 @@ impl Order {
             rack: member.rack.clone(),
             ..v1::UnitRef::default()
         })
+    }
+}
+
+fn lane_state(id: u64, lane: &Lane) -> v1::LaneState {
+    v1::LaneState {
+        lane: id,
+        owner: Some(v1::Owner {
+            node_id: lane.owner_node,
+            incarnation: lane.owner_incarnation,
+        }),
+        stripe: lane.stripe,
+        length: lane.length,
+        chain_high: lane.chain_high,
+        chain_low: lane.chain_low,
+        sealed: lane.sealed,
+        end_lsn: lane.end_lsn,
+        successor: lane.successor,
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Command {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22, 23, 24, 32, 33"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20, 21, 22, 23, 24, 32, 33"
     )]
     pub kind: Option<Kind>,
 }
@@ -48,6 +48,12 @@ pub enum Kind {
     AdvancePin(v1::PinMove),
     #[prost(message, tag = "24")]
     SnapshotDone(v1::SnapshotRow),
+    #[prost(message, tag = "10")]
+    SetUnit(SetUnit),
+    #[prost(message, tag = "11")]
+    CopyStripe(StripeAndUnit),
+    #[prost(message, tag = "12")]
+    AddLocation(StripeAndUnit),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -194,6 +200,27 @@ pub struct Trim {
     pub lsn: u64,
 }
 
+/// A unit begins to leave, stays after all, or is gone for good.
+#[derive(Clone, PartialEq, Message)]
+pub struct SetUnit {
+    #[prost(uint64, tag = "1")]
+    pub unit: u64,
+    #[prost(enumeration = "v1::UnitState", tag = "2")]
+    pub state: i32,
+    /// Dead although others may lack what it held.
+    #[prost(bool, tag = "3")]
+    pub lost: bool,
+}
+
+/// CopyStripe: the unit is to copy the closed stripe. AddLocation: it holds all of it.
+#[derive(Clone, PartialEq, Message)]
+pub struct StripeAndUnit {
+    #[prost(uint64, tag = "1")]
+    pub stripe: u64,
+    #[prost(uint64, tag = "2")]
+    pub unit: u64,
+}
+
 impl From<Kind> for Command {
     fn from(kind: Kind) -> Command {
         Command { kind: Some(kind) }
@@ -220,6 +247,9 @@ impl fmt::Display for Command {
             Some(Kind::Unpin(_)) => "unpin",
             Some(Kind::AdvancePin(_)) => "advance pin",
             Some(Kind::SnapshotDone(_)) => "snapshot done",
+            Some(Kind::SetUnit(_)) => "set unit",
+            Some(Kind::CopyStripe(_)) => "copy stripe",
+            Some(Kind::AddLocation(_)) => "add location",
         })
     }
 }

@@ -32,6 +32,9 @@ pub struct Unit {
     pub nonce: Vec<u8>,
     #[prost(enumeration = "v1::UnitState", tag = "4")]
     pub state: i32,
+    /// Dead for good: it does not come back with its directory.
+    #[prost(bool, tag = "5")]
+    pub removed: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -48,6 +51,12 @@ pub struct Stripe {
     pub last_lsn: u64,
     #[prost(bool, tag = "5")]
     pub closed: bool,
+    /// Other units that were asked to copy it, once it was closed.
+    #[prost(uint64, repeated, tag = "6")]
+    pub copies: Vec<u64>,
+    /// Ascending: units, of both kinds, that hold all of it. Plain metadata (LOG-I12).
+    #[prost(uint64, repeated, tag = "7")]
+    pub locations: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

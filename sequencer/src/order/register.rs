@@ -80,7 +80,7 @@ impl Order {
             }
             if unit.nonce == register.nonce {
                 found = Some(*id);
-                if unit.state() == UnitState::Dead {
+                if unit.state() == UnitState::Dead && !unit.removed {
                     unit.set_state(UnitState::Active);
                 }
             } else {

@@ -55,6 +55,8 @@ fn admit(seen: &Seen, hello: &v1::UnitHello) -> Result<(), Refusal> {
     let incarnation = member.map(|member| member.incarnation);
     let why = if unit.nonce != hello.nonce {
         "it is known with another nonce: its directory is not the one that was registered"
+    } else if unit.removed {
+        "it was removed: empty its directory, and it joins as another unit"
     } else if unit.state() == v1::UnitState::Dead {
         "another directory has taken its slot: register first"
     } else if (unit.node_id, incarnation) != (node.node_id, Some(node.incarnation)) {

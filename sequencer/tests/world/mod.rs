@@ -260,6 +260,10 @@ impl Unit {
             full: false,
             ..Default::default()
         };
+        self.report(durable).await
+    }
+
+    pub async fn report(&self, durable: v1::Durable) -> bool {
         let report = Some(v1::unit_report::Report::Durable(durable));
         self.reports.send(v1::UnitReport { report }).await.is_ok()
     }

@@ -148,7 +148,8 @@ impl Hub {
     /// The newest address of a unit.
     pub(super) fn address(&self, stripe: u64, unit_id: u64) -> Option<String> {
         let stripe = self.stripe(stripe)?;
-        let unit = stripe.units.iter().find(|unit| unit.unit_id == unit_id)?;
+        let mut units = stripe.units.iter().chain(&stripe.copies);
+        let unit = units.find(|unit| unit.unit_id == unit_id)?;
         Some(unit.address.clone())
     }
 
@@ -204,6 +205,12 @@ impl Hub {
                 }
             }
             Some(E::Trimmed(trimmed)) => self.state.lock().trim(trimmed.trim_lsn),
+            Some(E::StripeChanged(changed)) => {
+                if let Some(stripe) = changed.stripe {
+                    let mut state = self.state.lock();
+                    state.stripes.insert(stripe.stripe, Arc::new(stripe));
+                }
+            }
             None => {}
         }
         Ok(())
@@ -301,6 +308,15 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// Who may serve a stripe: its own units, and those that have copied all of it.
+pub(super) fn holders(stripe: &v1::StripeState) -> impl Iterator<Item = &v1::UnitRef> {
+    let whole = |unit: &&v1::UnitRef| stripe.locations.contains(&unit.unit_id);
+    stripe
+        .units
+        .iter()
+        .chain(stripe.copies.iter().filter(whole))
 }
 
 impl Known {

@@ -250,8 +250,11 @@ impl Missed {
         let since = |since: Option<Instant>, holds: bool| holds.then(|| since.unwrap_or(now));
         self.weak_since = since(self.weak_since, weak);
         self.since = since(self.since, !avoid.is_empty());
+        // Who is full says so, and is not merely late.
+        let full = room.full > room.units - room.write_quorum;
         let (urgency, due) = match (sealed, self.weak_since, self.since) {
             (true, _, _) => (Urgency::Sealed, now),
+            (false, Some(_), _) if full => (Urgency::Weak, now),
             (false, Some(since), _) => (Urgency::Weak, since + WEAK_TIME),
             (false, None, Some(since)) => (Urgency::Missed, since + MISSED_TIME),
             (false, None, None) => {

@@ -11,7 +11,7 @@ use dfs_wire::frame::Frame;
 use dfs_wire::{Code, Refusal, v1};
 use futures::Stream;
 
-use super::hub::Hub;
+use super::hub::{Hub, holders};
 use super::retry;
 use super::verdicts::{Verdict, Verdicts};
 use crate::shared_log::{FrameAt, Lsn};
@@ -43,6 +43,8 @@ pub(super) struct Wanted {
 pub(super) struct StripeScan {
     hub: Arc<Hub>,
     stripe: Arc<v1::StripeState>,
+    /// The unit that is asked.
+    asked: u64,
     wanted: Wanted,
     /// Every LSN of this stripe up to here was answered.
     covered: Lsn,
@@ -89,6 +91,7 @@ impl StripeScan {
         StripeScan {
             hub,
             stripe,
+            asked: 0,
             covered: wanted.from_lsn - 1,
             wanted,
             items: VecDeque::new(),
@@ -166,10 +169,12 @@ impl StripeScan {
         Refusal::new(Code::Unavailable, what, why)
     }
 
-    fn open(&self) -> Later<Result<Answers<v1::ScanBatch>, Refusal>> {
-        let units = &self.stripe.units;
+    fn open(&mut self) -> Later<Result<Answers<v1::ScanBatch>, Refusal>> {
+        self.stripe = self.heard();
         let (hub, stripe) = (self.hub.clone(), self.stripe.stripe);
-        let unit = units.get(self.turn % units.len().max(1)).cloned();
+        let turn = self.turn % self.copies();
+        let unit = holders(&self.stripe).nth(turn).cloned();
+        self.asked = unit.as_ref().map_or(0, |unit| unit.unit_id);
         let mut request = v1::ScanRequest {
             unit_id: 0,
             stripe,
@@ -208,24 +213,35 @@ impl StripeScan {
         late.as_mut().poll(cx).is_ready()
     }
 
-    /// The stripe's units, with the states that were heard last.
-    fn units(&self) -> Arc<v1::StripeState> {
+    /// At least one: of a stripe without units nothing is ever found.
+    fn copies(&self) -> usize {
+        holders(&self.stripe).count().max(1)
+    }
+
+    /// LOST, or who is waited for; by the states that were heard last.
+    fn judge(&self) -> Verdict {
+        let units: Vec<v1::UnitRef> = holders(&self.heard()).cloned().collect();
+        self.verdicts.judge(&units, self.hub.env.now())
+    }
+
+    /// The stripe as it was heard last: its units do not change, who else holds it may.
+    fn heard(&self) -> Arc<v1::StripeState> {
         let heard = self.hub.stripe(self.stripe.stripe);
         heard.unwrap_or_else(|| self.stripe.clone())
     }
 
     /// LOG-R3: the next unit; after all of them a pause. When no copy has it, it is LOST.
     fn failed(&mut self, refusal: Refusal) -> Result<(), Refusal> {
-        let units = self.stripe.units.len().max(1);
+        let units = self.copies();
         if refusal.code() == Code::Trimmed {
             return Err(refusal);
         }
         let now = self.hub.env.now();
-        match self.stripe.units.get(self.turn % units) {
-            Some(unit) => self.verdicts.note(unit.unit_id, &refusal, now),
-            None => return Err(self.lost("it has no units")),
+        match self.asked {
+            0 => return Err(self.lost("it has no units")),
+            unit => self.verdicts.note(unit, &refusal, now),
         }
-        if let Verdict::Lost(why) = self.verdicts.judge(&self.units().units, now) {
+        if let Verdict::Lost(why) = self.judge() {
             return Err(self.lost(&why));
         }
         let stripe = self.stripe.stripe;
@@ -270,8 +286,7 @@ impl StripeScan {
         if self.has_ended() || self.covered >= self.needed {
             return None;
         }
-        let now = self.hub.env.now();
-        let Verdict::Waits(why) = self.verdicts.judge(&self.units().units, now) else {
+        let Verdict::Waits(why) = self.judge() else {
             return None;
         };
         let why = format!("stripe {}: {why}", self.stripe.stripe);

@@ -109,4 +109,14 @@ impl Sequencer for RemoteSequencer {
         self.connection
             .answer(self.client().change_history(call(change)).await)
     }
+
+    async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        self.connection
+            .answer(self.client().drain_unit(call(asked)).await)
+    }
+
+    async fn remove_unit(&self, asked: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        self.connection
+            .answer(self.client().remove_unit(call(asked)).await)
+    }
 }

@@ -79,4 +79,18 @@ impl Sequencer for Front {
     ) -> Result<Response<v1::HistoryAnswer>, Status> {
         answer(self.sequencer()?.change_history(request.into_inner()).await)
     }
+
+    async fn drain_unit(
+        &self,
+        request: Request<v1::DrainUnitRequest>,
+    ) -> Result<Response<v1::DrainProgress>, Status> {
+        answer(self.sequencer()?.drain_unit(request.into_inner()).await)
+    }
+
+    async fn remove_unit(
+        &self,
+        request: Request<v1::RemoveUnitRequest>,
+    ) -> Result<Response<v1::UnitRemoved>, Status> {
+        answer(self.sequencer()?.remove_unit(request.into_inner()).await)
+    }
 }

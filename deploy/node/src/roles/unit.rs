@@ -117,6 +117,8 @@ impl Units {
                         total_bytes: status.total_bytes,
                         available_bytes: status.available_bytes,
                         full: status.full,
+                        extents: status.extents,
+                        extent_bytes: status.extent_bytes,
                     };
                     self.space.lock().insert(unit_id, space);
                 }

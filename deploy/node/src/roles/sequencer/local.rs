@@ -88,4 +88,12 @@ impl Sequencer for Local {
     ) -> Result<v1::HistoryAnswer, Refusal> {
         self.role()?.change_history(change).await
     }
+
+    async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        self.role()?.drain_unit(asked).await
+    }
+
+    async fn remove_unit(&self, asked: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        self.role()?.remove_unit(asked).await
+    }
 }
