@@ -1,6 +1,7 @@
 //! The processes: one or three with a sequencer each, three or six with a unit each, two with materializers.
 use crate::alarms;
 use crate::faults::SEEDS_TO_A_ROUND;
+use crate::leaving::Leaving;
 use crate::network::{Host, Network, SimConnector};
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
@@ -33,6 +34,7 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     /// One or three of [`SEQUENCERS`].
     pub(crate) sequencers: &'static [&'static str],
+    pub(crate) leaving: Arc<Leaving>,
     /// Those that have joined, also under a name that was there before.
     pub(crate) joined: Arc<Mutex<BTreeSet<&'static str>>>,
     /// Of log records, 0: never. Small, so that one run sees several, and the log trimmed.
@@ -108,6 +110,11 @@ impl Cluster {
         units(self.network.world())
     }
 
+    pub(crate) fn staying_units(&self) -> Vec<&'static str> {
+        let units = self.units().iter().copied();
+        units.filter(|name| !self.leaving.is_gone(name)).collect()
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         let sequencers = self.all_sequencers().into_iter();
         let units = self.units().iter().copied();
@@ -157,7 +164,11 @@ impl Cluster {
     }
 
     /// A new incarnation, over the disks as they are.
+    /// Nobody starts what has left for good.
     pub(crate) fn start(&self, name: &'static str) {
+        if self.leaving.is_gone(name) {
+            return;
+        }
         let env = self.network.world().node(name);
         self.network.note(&env, "start", name, &[]);
         let roles = SharedRoles::default();
@@ -215,7 +226,7 @@ impl Cluster {
         leading.map_or(self.sequencers[0], |(name, _)| name)
     }
 
-    async fn leading(&self) -> Option<(&'static str, v1::SequencerStatusAnswer)> {
+    pub(crate) async fn leading(&self) -> Option<(&'static str, v1::SequencerStatusAnswer)> {
         for name in self.all_sequencers() {
             let host = self.network.host(&address(name));
             let role = host.and_then(|host| host.roles.read().sequencer.clone());

@@ -81,7 +81,7 @@ pub(crate) async fn compare_replicas(
 
 /// LOG-U1, LOG-U7: what a unit missed, or held damaged, it has fetched. That it ends is part of the verdict.
 pub(crate) async fn units_are_whole(cluster: &Cluster, env: &Env) {
-    for name in cluster.units().iter().copied() {
+    for name in cluster.staying_units() {
         loop {
             let status = match cluster.unit(name) {
                 Some((unit_id, role)) => role.status(v1::UnitStatusRequest { unit_id }).await.ok(),

@@ -5,6 +5,7 @@ pub(crate) use members::ask;
 
 use crate::alarms;
 use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS, has_six_units, units};
+use crate::leaving;
 use dfs_env::sim::SimWorld;
 use dfs_env::{Env, OpenMode};
 use std::time::Duration;
@@ -21,6 +22,11 @@ const DOWN_MS: (u64, u64) = (1, 1_500);
 const PAUSE_MS_MAX: u64 = 3_000;
 /// More, where a stripe is to be left behind: now and then only just.
 const LOST_MS_MAX: u64 = 5_000;
+
+/// Less than what is kept for stamps and repair, so that a disk is full (LOG-U8).
+const HEADROOM_LEFT_BYTES: u64 = 32 << 20;
+/// What a disk has from the start, far more than is ever written.
+const ROOM_BYTES: u64 = 4 << 30;
 
 /// Whose disk is damaged.
 const ROTTEN: &str = UNITS[0];
@@ -53,6 +59,14 @@ pub(crate) enum Fault {
     LossOfQuorum,
     /// Every machine at once; they start again in any order.
     PowerLossOfAll,
+    /// A unit is to leave; whatever else happens meanwhile.
+    Drain(&'static str),
+    /// One of those that are written to.
+    DrainInUse,
+    /// The directory of a unit is emptied, always of the one that rots: it comes back as another unit.
+    Emptied,
+    /// The disks of all but one of a stripe's units that is written to are full for a while (LOG-U8).
+    FullDisks,
     /// A unit is away while the lane that it missed a part of ends with its owner.
     LongOutage(&'static str),
     /// Sequencers join and leave.
@@ -96,6 +110,9 @@ fn plan(world: &SimWorld) -> Vec<Fault> {
     };
     match world.seed() % SEEDS_TO_A_ROUND {
         0 if has_six_units(world) => vec![Fault::LossOfQuorum, Fault::LossOfQuorum],
+        1 if has_six_units(world) => vec![Fault::FullDisks, Fault::Crash(unit(world))],
+        2 if has_six_units(world) => vec![Fault::DrainInUse, Fault::PowerLoss(unit(world))],
+        3 if has_six_units(world) => vec![Fault::Emptied, Fault::CrashPrimary],
         0 => Vec::new(),
         1 => vec![Fault::Crash(unit(world))],
         2 => vec![Fault::PowerLoss(unit(world))],
@@ -127,7 +144,9 @@ fn leader(world: &SimWorld, otherwise: Fault) -> Fault {
 }
 
 fn any(world: &SimWorld, unit: &'static str) -> Fault {
-    match world.below(13 + u64::from(has_six_units(world))) {
+    match world.below(if has_six_units(world) { 16 } else { 13 }) {
+        15 => Fault::FullDisks,
+        14 => Fault::Drain(unit),
         13 => Fault::LossOfQuorum,
         12 => Fault::PausePrimary,
         11 => Fault::PauseLeader,
@@ -151,7 +170,7 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
     for fault in faults {
         let calm = world.below(CALM_MS_MAX * 1000);
         env.sleep(Duration::from_micros(calm)).await;
-        let mut struck = match fault {
+        let struck = match fault {
             Fault::Crash(name) => {
                 cluster.crash(&env, name);
                 vec![name]
@@ -179,6 +198,9 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
             Fault::PowerLoss(name) => lose(&cluster, &env, vec![name]),
             Fault::PowerLossOfUnits => lose(&cluster, &env, cluster.units().to_vec()),
             Fault::LossOfQuorum => lose_quorum(&cluster, &env).await,
+            Fault::Drain(_) | Fault::DrainInUse | Fault::Emptied | Fault::FullDisks => {
+                take_away(&cluster, &env, fault).await
+            }
             Fault::PowerLossOfAll => lose(&cluster, &env, cluster.names().collect()),
             Fault::Exchange => {
                 members::exchange(&cluster, &env).await;
@@ -202,22 +224,71 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
                 if running { Vec::new() } else { vec![ROTTEN] }
             }
         };
-        while !struck.is_empty() {
-            let name = struck.swap_remove(world.below(struck.len() as u64) as usize);
-            let down = DOWN_MS.0 + world.below(DOWN_MS.1 - DOWN_MS.0);
-            env.sleep(Duration::from_millis(down)).await;
-            cluster.start(name);
-        }
+        start_again(&cluster, &env, struck).await;
     }
 }
 
-/// All but one of a stripe's units, for a while.
-async fn lose_quorum(cluster: &Cluster, env: &Env) -> Vec<&'static str> {
+/// In any order.
+async fn start_again(cluster: &Cluster, env: &Env, mut struck: Vec<&'static str>) {
     let world = cluster.network.world();
+    while !struck.is_empty() {
+        let name = struck.swap_remove(world.below(struck.len() as u64) as usize);
+        let down = DOWN_MS.0 + world.below(DOWN_MS.1 - DOWN_MS.0);
+        env.sleep(Duration::from_millis(down)).await;
+        cluster.start(name);
+    }
+}
+
+/// Units, or their room.
+async fn take_away(cluster: &Cluster, env: &Env, fault: Fault) -> Vec<&'static str> {
+    let leaves = match fault {
+        Fault::Drain(name) => Some(name),
+        Fault::DrainInUse => cluster.stripe_in_use().await.pop(),
+        Fault::Emptied => {
+            leaving::empty(cluster, env, ROTTEN).await;
+            return vec![ROTTEN];
+        }
+        _ => {
+            fill_disks(cluster, env).await;
+            None
+        }
+    };
+    if let Some(name) = leaves {
+        leaving::begin(cluster, env, name).await;
+    }
+    Vec::new()
+}
+
+/// All units but one of a stripe that is written to.
+async fn all_but_one(cluster: &Cluster) -> Vec<&'static str> {
     let mut units = cluster.stripe_in_use().await;
     if !units.is_empty() {
-        units.swap_remove(world.below(units.len() as u64) as usize);
+        units.swap_remove(cluster.network.world().below(units.len() as u64) as usize);
     }
+    units
+}
+
+/// Their lanes move to units with room; there is room again before anything else happens.
+async fn fill_disks(cluster: &Cluster, env: &Env) {
+    let world = cluster.network.world();
+    let units = all_but_one(cluster).await;
+    for name in &units {
+        let disk = world.disk(name, "d/unit-1/log");
+        disk.set_capacity(disk.used() + HEADROOM_LEFT_BYTES);
+        cluster.network.note(env, "full", name, &[]);
+    }
+    env.sleep(Duration::from_millis(world.below(LOST_MS_MAX)))
+        .await;
+    for name in &units {
+        world.disk(name, "d/unit-1/log").set_capacity(ROOM_BYTES);
+        cluster.network.note(env, "room", name, &[]);
+    }
+}
+
+/// For a while.
+async fn lose_quorum(cluster: &Cluster, env: &Env) -> Vec<&'static str> {
+    let world = cluster.network.world();
+    let units = all_but_one(cluster).await;
     units.iter().for_each(|name| cluster.crash(env, name));
     env.sleep(Duration::from_millis(world.below(LOST_MS_MAX)))
         .await;

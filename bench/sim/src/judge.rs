@@ -19,11 +19,13 @@ struct Refused<'a> {
 
 /// What does not agree; empty: everything does.
 /// `kept`: µs of history that must stay readable (0: all of it), and the latest log time that was told.
+/// `may_be_full`: a mutation may be refused because disks are, and then it was not done.
 pub(crate) fn judge(
     history: &[Done],
     birth_lsn: u64,
     root: v1::Attr,
     kept: (u64, u64),
+    may_be_full: bool,
 ) -> Vec<String> {
     let mut faults = Vec::new();
     let (mut model, born) = (Model::new(birth_lsn, root), birth_lsn);
@@ -32,6 +34,7 @@ pub(crate) fn judge(
     for done in history {
         match &done.what {
             What::Mutation(request, Ok(committed)) => mutations.push((done, request, *committed)),
+            What::Mutation(_, Err(refusal)) if may_be_full && found_no_room(refusal) => {}
             What::Mutation(request, Err(refusal)) => refused.push(Refused {
                 done,
                 request,
@@ -83,6 +86,10 @@ pub(crate) fn judge(
         }
     }
     faults
+}
+
+fn found_no_room(refusal: &Refusal) -> bool {
+    refusal.code() == Code::NoSpace && refusal.get().not_done
 }
 
 /// Only what is about the request itself may come out of a cluster that lives.

@@ -20,6 +20,7 @@ mod ending;
 mod faults;
 mod history;
 mod judge;
+mod leaving;
 mod network;
 mod scenario;
 mod soak;

@@ -57,6 +57,7 @@ struct Inner {
     frame_to_skip: AtomicBool,
     slots_forgotten: AtomicBool,
     trimmed_early: AtomicBool,
+    copies_hollow: AtomicBool,
     seals: early_seals::EarlySeals,
 }
 
@@ -79,6 +80,7 @@ impl Network {
             frame_to_skip: AtomicBool::new(false),
             slots_forgotten: AtomicBool::new(false),
             trimmed_early: AtomicBool::new(false),
+            copies_hollow: AtomicBool::new(false),
             seals: early_seals::EarlySeals::default(),
         };
         Network {
@@ -126,6 +128,15 @@ impl Network {
     /// From now on what arrives twice looks like two requests (`Broken::ForgottenSlots`).
     pub(crate) fn forget_slots(&self) {
         self.inner.slots_forgotten.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on units give each other nothing, and say that they hold all (`Broken::HollowCopies`).
+    pub(crate) fn hollow_copies(&self) {
+        self.inner.copies_hollow.store(true, Ordering::SeqCst);
+    }
+
+    fn has_hollow_copies(&self) -> bool {
+        self.inner.copies_hollow.load(Ordering::SeqCst)
     }
 
     fn forgets_slots(&self) -> bool {

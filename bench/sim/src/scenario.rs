@@ -6,6 +6,7 @@ use crate::ending;
 use crate::faults::{self, Fault};
 use crate::history::History;
 use crate::judge;
+use crate::leaving;
 use crate::network::Network;
 use crate::trace::Trace;
 use dfs_env::Env;
@@ -46,6 +47,8 @@ pub enum Broken {
     ForgetfulVoter,
     /// Units let go of records that the sequencer still keeps (LOG-I11).
     EarlyTrim,
+    /// A unit that was asked to copy a stripe says that it has, and holds nothing of it (LOG.md §6).
+    HollowCopies,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +61,14 @@ pub struct Options {
 }
 
 impl Broken {
-    pub const ALL: [Broken; 6] = [
+    pub const ALL: [Broken; 7] = [
         Broken::LyingDisks,
         Broken::SkippedFrame,
         Broken::ForgottenSlots,
         Broken::EarlyResend,
         Broken::ForgetfulVoter,
         Broken::EarlyTrim,
+        Broken::HollowCopies,
     ];
 
     /// As the command line has it.
@@ -76,6 +80,7 @@ impl Broken {
             Broken::EarlyResend => "early-resend",
             Broken::ForgetfulVoter => "forgetful-voter",
             Broken::EarlyTrim => "early-trim",
+            Broken::HollowCopies => "hollow-copies",
         }
     }
 }
@@ -173,9 +178,11 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
         joined: Arc::default(),
         snapshot_every: match options.broken {
             Some(Broken::EarlyTrim) => TRIM_EVERY,
+            Some(Broken::HollowCopies) => 0, // what is trimmed need not be held
             _ => cluster::snapshot_every(&world),
         },
         retention_s: cluster::retention_s(&world),
+        leaving: Arc::default(),
     };
     let scenario = Scenario {
         world,
@@ -240,13 +247,11 @@ impl Scenario {
         let birth_lsn = clients[0].birth_lsn;
         let last_us = self.end(&clients[0], &mut faults).await;
         let history = self.history.take();
-        let retention_us = self.cluster.retention_s * 1_000_000;
-        faults.extend(judge::judge(
-            &history,
-            birth_lsn,
-            root,
-            (retention_us, last_us),
-        ));
+        let kept = (self.cluster.retention_s * 1_000_000, last_us);
+        // Disks are filled only where there are others; for a moment, nobody has room that is known.
+        let may_be_full = cluster::has_six_units(&self.world);
+        let judged = judge::judge(&history, birth_lsn, root, kept, may_be_full);
+        faults.extend(judged);
         (faults, history.len())
     }
 
@@ -280,6 +285,10 @@ impl Scenario {
                 Vec::new()
             }
             Some(Broken::ForgetfulVoter) => vec![vec![Fault::Wipe { forgetful: true }]],
+            Some(Broken::HollowCopies) => {
+                network.hollow_copies();
+                vec![vec![Fault::DrainInUse]]
+            }
         }
     }
 
@@ -328,6 +337,9 @@ impl Scenario {
 
     /// The last log time, if it can be told.
     async fn end(&self, client: &Client, faults: &mut Vec<String>) -> u64 {
+        let operator = self.cluster.outsider(&self.env, "operator");
+        let left = leaving::leave(&self.cluster, &self.env, &operator).await;
+        faults.extend(left.err());
         let reader = client.clone();
         let reading =
             client.fs.env().spawn(
@@ -342,6 +354,11 @@ impl Scenario {
         let compared =
             ending::compare_replicas(&self.cluster, &self.env, connector, told_lsn).await;
         faults.extend(compared.err());
+        let held = leaving::closed_stripes_are_held(&self.cluster, &self.env, &operator).await;
+        if let Err(why) = held {
+            faults.push(why);
+            return 0; // what is missing would be waited for
+        }
         ending::units_are_whole(&self.cluster, &self.env).await;
         let connector = self.cluster.outsider(&self.env, "judge");
         ending::group_is_settled(&self.cluster, &self.env, connector).await;

@@ -70,6 +70,7 @@ pub fn soak(seed: u64, time: Duration) -> Soaked {
                 joined: Arc::default(),
                 snapshot_every: SNAPSHOT_EVERY,
                 retention_s: RETENTION_S,
+                leaving: Arc::default(),
             };
             let soak = Soak {
                 world,

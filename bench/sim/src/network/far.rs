@@ -8,9 +8,13 @@ use dfs_wire::frame::Frame;
 use dfs_wire::limits::SESSION_SLOTS;
 use dfs_wire::v1::scan_item::Item;
 use dfs_wire::v1::unit_order::Order as Told;
-use dfs_wire::{Refusal, v1};
+use dfs_wire::v1::unit_report::Report;
+use dfs_wire::{Code, Refusal, v1};
 use futures::{StreamExt, stream};
 use std::sync::Arc;
+
+/// More than one run ever has.
+const STRIPES_MAX: u64 = 64;
 
 pub(super) struct FarSequencer(pub(super) Link);
 
@@ -53,12 +57,25 @@ impl Sequencer for FarSequencer {
         self.0.call("move lane", &request, sequencer, act).await
     }
 
+    async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {
+        let act = |role: Arc<dyn Sequencer>| async move { role.drain_unit(asked).await };
+        self.0.call("drain unit", &asked, sequencer, act).await
+    }
+
+    async fn remove_unit(&self, asked: v1::RemoveUnitRequest) -> Result<v1::UnitRemoved, Refusal> {
+        let act = |role: Arc<dyn Sequencer>| async move { role.remove_unit(asked).await };
+        self.0.call("remove unit", &asked, sequencer, act).await
+    }
+
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
         self.0.there("unit").await?;
         let role = self.0.role("unit", sequencer)?;
+        let network = self.0.network.clone();
+        let told = move |report| boast(&network, report);
+        let reports = reports.map(told).boxed();
         let (reports, held) = self.0.outgoing("report", reports, None);
         let handler = async move { role.unit(reports).await };
         let orders = self.0.answers("order", handler, Some(held)).await?;
@@ -204,10 +221,27 @@ impl LogUnit for FarUnit {
 
     async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
         self.link.note("fetch", &request);
+        if self.link.network.has_hollow_copies() {
+            return Err(Refusal::new(
+                Code::Unavailable,
+                "fetch",
+                "broken on purpose",
+            ));
+        }
         let role = self.there("fetch").await?;
         let handler = async move { role.fetch(request).await };
         self.link.answers("fetched", handler, None).await
     }
+}
+
+/// The lie of `Broken::HollowCopies`: whatever is closed is held.
+fn boast(network: &Network, mut report: v1::UnitReport) -> v1::UnitReport {
+    if network.has_hollow_copies()
+        && let Some(Report::Durable(durable)) = &mut report.report
+    {
+        durable.whole_stripes = (1..=STRIPES_MAX).collect();
+    }
+    report
 }
 
 /// A frame, and the lie that would stand in its place.
