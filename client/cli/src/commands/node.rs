@@ -1,6 +1,7 @@
-//! `dfsctl node list|get|add|remove|transfer-leader|wait`: what a cluster is made of.
+//! `dfsctl node list|get|add|drain|remove|transfer-leader|wait`: what a cluster is made of.
 mod add;
 mod asked;
+mod drain;
 mod list;
 mod named;
 mod remove;
@@ -47,17 +48,31 @@ Examples:
   dfsctl node add 10.0.0.4:9010 --learner"
     )]
     Add(add::Args),
+    /// Move what lies on a log unit to others, so that it can be removed
+    #[command(
+        after_help = "It takes no new lanes, those that it has go on elsewhere, and what was written earlier is copied
+until enough others hold it. Writers and readers do not notice. Interrupted, it goes on by itself;
+run it again to see how far it is. Extents of files stay where they are.
+
+Examples:
+  dfsctl node drain unit/3
+  dfsctl node drain unit/3 --no-wait
+  dfsctl node drain unit/3 --undo         it takes new lanes again"
+    )]
+    Drain(drain::Args),
     /// Remove a sequencer from the group, or a process from the cluster, for good
     #[command(
         after_help = "A sequencer is removed only if most of those that are left answer; --force does not change that.
 The last but one is removed with --force only: nothing survives the loss of the last.
 The one that leads hands over first. A removed one never comes back under its number:
 empty its directory, start it with join = true, and add it.
+A log unit is removed when it is drained and holds no extents; one that will never come back, with --lost.
 
 Examples:
   dfsctl node remove sequencer/2
   dfsctl node remove sequencer/2 --force     also if only one is left
-  dfsctl node remove materializer/7"
+  dfsctl node remove materializer/7
+  dfsctl node drain unit/3 && dfsctl node remove unit/3"
     )]
     Remove(remove::Args),
     /// Let another sequencer lead
@@ -81,6 +96,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
         Args::List => list::list(call).await,
         Args::Get { name } => list::get(call, &name).await,
         Args::Add(args) => add::run(call, args).await,
+        Args::Drain(args) => drain::run(call, args).await,
         Args::Remove(args) => remove::run(call, args).await,
         Args::TransferLeader(args) => transfer_leader::run(call, args).await,
         Args::Wait(args) => wait::run(call, args).await,

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use dfs_fs::{Code, Refusal, v1};
 use dfs_rpc::connector::NodeConnector;
 use dfs_rpc::leading::Dial;
-use dfs_rpc::roles::Connector;
+use dfs_rpc::roles::{Connector, Sequencer};
 use dfs_wire::v1::admin_answer::Answer;
 use dfs_wire::v1::admin_request::Op;
 use std::sync::Arc;
@@ -48,22 +48,27 @@ impl<'a> Group<'a> {
     /// As `ask`; the refusal is the last one. An outcome that was not known once is known at the end
     /// only by the state of the group.
     pub(super) async fn try_ask(&self, op: Op) -> Result<Answer, Refusal> {
+        let op = &op;
+        let ask = async |leader: Arc<dyn Sequencer>| leader.administer(request(op.clone())).await;
+        let answer = self.try_with(ask).await?.answer;
+        answer.ok_or_else(|| Refusal::new(Code::Mismatch, "the sequencer", "an empty answer"))
+    }
+
+    /// As `try_ask`, for any question to the leader.
+    pub(super) async fn try_with<T>(
+        &self,
+        ask: impl AsyncFn(Arc<dyn Sequencer>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let env = &self.call.env;
         let deadline = env.now() + self.call.globals.timeout();
         loop {
-            let asked = async {
-                let sequencer = self.connector.sequencer().await?;
-                sequencer.administer(request(op.clone())).await
-            };
+            let asked = async { ask(self.connector.sequencer().await?).await };
             let left = deadline.saturating_duration_since(env.now());
             let late =
                 || Refusal::new(Code::TimedOut, "the sequencer", "it did not answer in time");
             let answered = env.timeout(left, asked).await;
             match answered.unwrap_or_else(|_| Err(late())) {
-                Ok(answer) => {
-                    let none = || Refusal::new(Code::Mismatch, "the sequencer", "an empty answer");
-                    return answer.answer.ok_or_else(none);
-                }
+                Ok(answer) => return Ok(answer),
                 Err(refusal) if !refusal.is_retryable() => return Err(refusal),
                 Err(refusal) if env.now() + ASK_EVERY >= deadline => return Err(refusal),
                 Err(_) => env.sleep(ASK_EVERY).await,

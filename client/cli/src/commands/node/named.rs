@@ -53,9 +53,16 @@ pub(super) fn sequencer(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "write its number, as in sequencer/2".into())
 }
 
+/// The number of a log unit, with or without its role.
+pub(super) fn unit(text: &str) -> Result<u64, String> {
+    let number = text.strip_prefix("unit/").unwrap_or(text);
+    let number = number.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "write its number, as in unit/3".into())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Named, sequencer};
+    use super::{Named, sequencer, unit};
 
     #[test]
     fn names_are_read_as_they_are_written() {
@@ -83,6 +90,7 @@ mod tests {
         }
         assert_eq!(sequencer("2"), Ok(2));
         assert_eq!(sequencer("sequencer/2"), Ok(2));
+        assert!(unit("unit/3") == Ok(3) && unit("3") == Ok(3) && unit("sequencer/3").is_err());
         assert!(sequencer("unit/2").is_err() && sequencer("0").is_err());
     }
 }

@@ -5,18 +5,29 @@ use super::named::Named;
 use crate::call::Call;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use dfs_rpc::roles::Sequencer;
 use dfs_wire::v1::admin_request::Op;
 use dfs_wire::{Code, v1};
 use serde_json::json;
+use std::sync::Arc;
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// sequencer/N, materializer/N, node/N, or the address of a process with one role
+    /// sequencer/N, unit/N, materializer/N, node/N, or the address of a process with one role
     #[arg(value_name = "NAME")]
     name: Named,
     /// Also where a single sequencer is left
     #[arg(long)]
     force: bool,
+    /// The unit will never come back: what only it held is given up
+    #[arg(long)]
+    lost: bool,
+}
+
+/// How it is asked for.
+enum Removal {
+    Of(Op),
+    OfUnit(v1::RemoveUnitRequest),
 }
 
 pub(super) async fn run(call: &Call, args: Args) -> Outcome {
@@ -24,21 +35,19 @@ pub(super) async fn run(call: &Call, args: Args) -> Outcome {
     let status = group.status().await?;
     let row = one(&status, &args.name)?;
     let name = row.name.to_string();
-    let op = match row.name {
-        Named::Sequencer(id) => Op::RemoveVoter(v1::RemoveVoter {
-            id,
-            force: args.force,
-        }),
-        Named::Materializer(node_id) | Named::Node(node_id) => {
-            Op::RemoveNode(v1::RemoveNode { node_id })
-        }
-        Named::Unit(_) | Named::Address(_) => return Err(holds_bytes(&name)),
-    };
+    let removal = removal(&row.name, &args)?;
     if !call.globals.dry_run {
-        match group.try_ask(op).await {
+        let done = match removal {
+            Removal::Of(op) => group.try_ask(op).await.map(drop),
+            Removal::OfUnit(unit) => {
+                let ask = async |leader: Arc<dyn Sequencer>| leader.remove_unit(unit).await;
+                group.try_with(ask).await.map(drop)
+            }
+        };
+        match done {
             // By an attempt whose answer was lost: it was there a moment ago.
             Err(refusal) if refusal.code() == Code::NotFound => {}
-            done => drop(done?),
+            done => done?,
         }
         if matches!(row.name, Named::Sequencer(_)) {
             group.remember().await?;
@@ -55,9 +64,24 @@ pub(super) async fn run(call: &Call, args: Args) -> Outcome {
         .told("NodeRemoved", lsn, fields, name.as_bytes(), &line)
 }
 
-fn holds_bytes(name: &str) -> Failure {
-    let what = format!("cannot remove {name}");
-    let why = "it holds bytes that are not moved away by this command";
-    let advice = "Leave it; a unit whose directory is lost is replaced by an empty one in its slot";
-    Failure::new(Exit::State, what, why, advice)
+fn removal(name: &Named, args: &Args) -> Outcome<Removal> {
+    let (force, lost) = (args.force, args.lost);
+    if lost && !matches!(name, Named::Unit(_)) {
+        let what = format!("cannot remove {name} as lost");
+        let why = "only a log unit holds what could be lost with it";
+        return Err(Failure::usage(what, why, "Leave out --lost"));
+    }
+    Ok(match *name {
+        Named::Sequencer(id) => Removal::Of(Op::RemoveVoter(v1::RemoveVoter { id, force })),
+        Named::Materializer(node_id) | Named::Node(node_id) => {
+            Removal::Of(Op::RemoveNode(v1::RemoveNode { node_id }))
+        }
+        Named::Unit(unit_id) => Removal::OfUnit(v1::RemoveUnitRequest { unit_id, lost }),
+        Named::Address(ref address) => {
+            let what = format!("cannot remove {address}");
+            let why = "it is an address, and no role answers there that can be removed";
+            let advice = "Name it as `dfsctl node list` does";
+            return Err(Failure::new(Exit::NotFound, what, why, advice));
+        }
+    })
 }
