@@ -53,6 +53,10 @@ fn a_group_grows_moves_its_leadership_and_shrinks() {
     assert!(names(&system).contains(&"sequencer/1".to_owned()));
     system.refused(11, ["node", "remove", "sequencer/1", "--force"]);
     system.refused(11, ["node", "remove", "unit/1"]);
+    system.refused(11, ["node", "drain", "unit/1"]);
+    system.refused(3, ["node", "drain", "unit/9"]);
+    system.refused(2, ["node", "drain", "sequencer/1"]);
+    system.refused(2, ["node", "remove", "sequencer/1", "--lost"]);
     system.refused(3, ["node", "get", "sequencer/2"]);
     system.refused(6, ["node", "add", &free_address(), "--timeout", "300ms"]);
     let (second, two) = serve(&system, "two", &one);
@@ -107,4 +111,24 @@ fn a_group_grows_moves_its_leadership_and_shrinks() {
         (&"leader".into(), &true.into())
     );
     system.ok(["mkdir", "/e"]);
+}
+
+#[test]
+fn a_unit_is_drained_and_removed() {
+    let system = System::new();
+    system.ok(["dev", "up", "--port", "0", "--units", "4"]);
+    system.ok(["mkdir", "/before"]);
+    let drained = system.ok(["node", "drain", "unit/1"]);
+    assert!(
+        drained.contains("unit/1 is drained; it can be removed"),
+        "{drained}"
+    );
+    system.ok(["mkdir", "/meanwhile"]);
+    system.ok(["node", "remove", "unit/1"]);
+    system.ok(["node", "wait", "unit/1", "--for", "removed"]);
+    // Three are needed, and three are left.
+    system.refused(11, ["node", "drain", "unit/2"]);
+    system.ok(["mkdir", "/after"]);
+    let listed = system.ok(["ls", "-o", "name", "/"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
 }
