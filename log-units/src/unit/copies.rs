@@ -83,6 +83,7 @@ impl Unit {
                 self.stripes.insert(stripe.stripe, Stripe::of(stripe));
             }
             self.copy(stripe, &changed.lanes, self.trim_lsn);
+            self.trim(self.trim_lsn); // lanes of which nothing is left are listed still
             self.settle_closed();
         }
     }
