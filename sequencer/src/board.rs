@@ -185,6 +185,12 @@ impl Board {
         f(&mut self.seen.lock())
     }
 
+    /// LOG-U9: nothing is decided any more on a log that went back.
+    pub(crate) fn sound(&self) -> Result<(), Refusal> {
+        let went_back = self.with(|seen| seen.went_back.clone());
+        went_back.map_or(Ok(()), Err)
+    }
+
     /// µs of the monotonic clock since the start.
     pub(crate) fn now_us(&self) -> u64 {
         self.env.now().duration_since(self.started).as_micros() as u64

@@ -39,7 +39,7 @@ pub(crate) async fn follow(env: Env, group: Group, board: Arc<Board>, standing: 
                 () = lead(&env, &group, &board, &standing) => {}
             }
             board.lead(false);
-            if let Some(refusal) = board.with(|seen| seen.went_back.clone()) {
+            if let Err(refusal) = board.sound() {
                 // Its heartbeats go on, so that no other voter of the same past papers it over either.
                 error!(%refusal, "no cut is made any more");
                 return;

@@ -155,7 +155,7 @@ impl SequencerRole {
 
     /// Proposes a command and waits until it is applied.
     pub(crate) async fn propose(&self, what: &str, kind: Kind) -> Result<Outcome, Refusal> {
-        self.sound()?;
+        self.board.sound()?;
         let written = self.group.client_write(kind.into()).await;
         let outcome = written.map_err(|e| self.unwritten(what, e))?.data;
         match outcome {
@@ -203,15 +203,9 @@ impl SequencerRole {
         what: &str,
         f: impl FnOnce(&mut Seen) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.sound()?;
+        self.board.sound()?;
         let answer = self.board.with(|seen| seen.leads.then(|| f(seen)));
         answer.unwrap_or_else(|| Err(not_leading(what).primary(self.leader_address())))
-    }
-
-    /// LOG-U9: nothing is decided any more on a log that went back.
-    fn sound(&self) -> Result<(), Refusal> {
-        let went_back = self.board.with(|seen| seen.went_back.clone());
-        went_back.map_or(Ok(()), Err)
     }
 
     /// Whether this voter leads, and knows it.

@@ -1,9 +1,12 @@
 //! One shard's rules hold in every state of the small worlds, and each rule left out is noticed.
 
+mod judge;
+
 use dfs_protocol::terms::TermsModel;
 use dfs_protocol::terms::mutant::{Mutant, Refusals};
 use dfs_protocol::terms::scenario::Scenario;
 use dfs_protocol::verdict::{Search, Size, search};
+use judge::went_wrong;
 
 fn holds(scenarios: Vec<Scenario>, refusals: Refusals) {
     for scenario in scenarios {
@@ -19,27 +22,13 @@ fn holds(scenarios: Vec<Scenario>, refusals: Refusals) {
     }
 }
 
-/// The mutant goes wrong, in the way it is expected to.
 fn caught(mutant: Mutant, property: &str) {
     let model = TermsModel {
         scenario: Scenario::of_mutant(mutant),
         mutant: Some(mutant),
         refusals: Refusals::Recorded,
     };
-    let verdict = search(model, Search::ToFirstFault);
-    let fault = verdict
-        .fault
-        .expect("a rule is left out and nothing goes wrong");
-    println!(
-        "{mutant:?}: {} steps to: {}",
-        fault.steps.len(),
-        fault.property
-    );
-    assert!(
-        fault.property.contains(property),
-        "{mutant:?}: {}",
-        fault.property
-    );
+    went_wrong(mutant, search(model, Search::ToFirstFault), property);
 }
 
 #[test]

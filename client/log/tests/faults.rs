@@ -1,27 +1,16 @@
 //! The cluster's client when units and the sequencer fail: nothing is lost, doubled or read wrongly.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::Arc;
+mod world;
 
 use bytes::Bytes;
-use dfs_env::Env;
-use dfs_log::testing::{FakeCluster, Fault};
-use dfs_log::{
-    Appender, ClusterLog, Committed, Draft, Event, Follow, Follower, FrameAt, SharedLog, Ticket,
-};
-use dfs_wire::v1::Owner;
-use dfs_wire::{Code, Refusal, Tag};
+use dfs_log::testing::Fault;
+use dfs_log::{ClusterLog, Committed, Draft, Event, Follow, Follower, FrameAt, SharedLog};
+use dfs_wire::{Code, Refusal};
 use futures::FutureExt;
 use futures::future::join_all;
+use world::{ONE, World, numbered};
 
-const ONE: Owner = Owner {
-    node_id: 1,
-    incarnation: 100,
-};
-const OTHER: Owner = Owner {
-    node_id: 2,
-    incarnation: 200,
-};
 const OWN: Follow = Follow {
     tags: Vec::new(),
     own: true,
@@ -31,42 +20,7 @@ const ALL: Follow = Follow {
     own: false,
 };
 
-struct World {
-    env: Env,
-    cluster: Arc<FakeCluster>,
-    log: Arc<ClusterLog>,
-    appender: Appender,
-    appended: u64,
-}
-
 impl World {
-    async fn new(r: u64, w: u32) -> World {
-        let env = Env::real();
-        let cluster = FakeCluster::new(env.clone(), 1, r, w);
-        let log = ClusterLog::open(env.group("one"), cluster.connector(), ONE);
-        let appender = log.appender(ONE).await.unwrap();
-        World {
-            env,
-            cluster,
-            log,
-            appender,
-            appended: 0,
-        }
-    }
-
-    fn other_process(&self) -> Arc<ClusterLog> {
-        ClusterLog::open(self.env.group("other"), self.cluster.connector(), OTHER)
-    }
-
-    async fn send(&mut self, count: u64) -> Vec<Ticket> {
-        let mut tickets = Vec::new();
-        for _ in 0..count {
-            tickets.push(self.appender.append(numbered(self.appended)).await.unwrap());
-            self.appended += 1;
-        }
-        tickets
-    }
-
     async fn append(&mut self, count: u64) -> Vec<Committed> {
         let tickets = self.send(count).await;
         join_all(tickets)
@@ -84,17 +38,7 @@ impl World {
             .iter()
             .flat_map(|at| at.frame.records().unwrap())
             .collect();
-        let expected: Vec<Bytes> = (0..self.appended).map(|n| numbered(n).record).collect();
-        assert_eq!(records, expected);
-    }
-}
-
-fn numbered(n: u64) -> Draft {
-    let (tags, record) = (vec![Tag(n % 3)], Bytes::from(format!("record {n}")));
-    Draft {
-        tags,
-        record,
-        ..Draft::default()
+        assert_eq!(records, self.expected());
     }
 }
 
@@ -113,7 +57,7 @@ async fn read(follower: &mut Follower, last: u64) -> Result<Vec<FrameAt>, Refusa
 
 #[tokio::test(start_paused = true)]
 async fn own_frames_are_folded_without_a_read() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     let mut follower = world.log.follow(1, OWN).await.unwrap();
     for _ in 0..10 {
         let last = world.append(5).await[4].lsn;
@@ -129,7 +73,7 @@ async fn own_frames_are_folded_without_a_read() {
 
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_was_away_gets_what_it_missed() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.append(20).await;
     world.cluster.set_fault(0, 2, Fault::Down);
     let before = world.cluster.stored_records(0, 2);
@@ -144,7 +88,7 @@ async fn a_unit_that_was_away_gets_what_it_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_stalls_holds_back_nobody() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.cluster.set_fault(0, 0, Fault::Stalled);
     world.append(500).await;
     assert_eq!(world.cluster.stored_records(0, 0), 0);
@@ -154,7 +98,7 @@ async fn a_unit_that_stalls_holds_back_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_quorum_everybody_waits_and_nothing_is_lost() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.append(3).await;
     world.cluster.set_fault(0, 0, Fault::Down);
     world.cluster.set_fault(0, 1, Fault::Stalled);
@@ -170,7 +114,7 @@ async fn without_a_quorum_everybody_waits_and_nothing_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn cuts_missed_while_the_sequencer_was_away_are_told_by_base() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.append(10).await;
     world.cluster.set_sequencer_down(true);
     let tickets = world.send(50).await;
@@ -184,7 +128,7 @@ async fn cuts_missed_while_the_sequencer_was_away_are_told_by_base() {
 
 #[tokio::test(start_paused = true)]
 async fn cuts_that_nobody_remembers_are_found_by_the_units_stamps() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     let mut follower = world.log.follow(1, OWN).await.unwrap();
     world.append(10).await;
     world.cluster.set_sequencer_down(true);
@@ -209,7 +153,7 @@ async fn cuts_that_nobody_remembers_are_found_by_the_units_stamps() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_of_cuts_that_falls_silent_is_opened_anew() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     let other = world.other_process();
     let mut follower = other.follow(1, ALL).await.unwrap();
     world.append(10).await;
@@ -222,7 +166,7 @@ async fn a_stream_of_cuts_that_falls_silent_is_opened_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_takes_privileged_frames_and_resumes_by_itself() {
-    let mut world = World::new(1, 1).await;
+    let mut world = World::new(1, 1, 1).await;
     world.append(1).await;
     world.cluster.set_fault(0, 0, Fault::Full);
     let privileged = Draft {
@@ -252,7 +196,7 @@ async fn a_full_disk_takes_privileged_frames_and_resumes_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_lane_does_not_starve_a_unit_that_refused() {
     let ms = std::time::Duration::from_millis;
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.cluster.set_fault(0, 2, Fault::Full);
     for _ in 0..400 {
         world.append(1).await;
@@ -269,7 +213,7 @@ async fn a_busy_lane_does_not_starve_a_unit_that_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn a_damaged_copy_is_read_from_another_unit() {
-    let mut world = World::new(3, 3).await;
+    let mut world = World::new(1, 3, 3).await;
     world.append(300).await;
     world.cluster.set_fault(0, 0, Fault::Damaged);
     world.cluster.set_fault(0, 1, Fault::Down);
@@ -280,7 +224,7 @@ async fn a_damaged_copy_is_read_from_another_unit() {
 
 #[tokio::test(start_paused = true)]
 async fn when_every_copy_is_damaged_the_answer_is_lost() {
-    let mut world = World::new(1, 1).await;
+    let mut world = World::new(1, 1, 1).await;
     world.append(30).await;
     let mut follower = world.log.follow(1, OWN).await.unwrap();
     world.cluster.set_fault(0, 0, Fault::Damaged);
@@ -295,7 +239,7 @@ async fn when_every_copy_is_damaged_the_answer_is_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_swallows_a_frame_is_caught() {
-    let mut world = World::new(1, 1).await;
+    let mut world = World::new(1, 1, 1).await;
     world.append(30).await;
     world.cluster.set_fault(0, 0, Fault::Swallowing);
     let mut past = world.log.follow(1, OWN).await.unwrap();
@@ -315,7 +259,7 @@ async fn a_unit_that_swallows_a_frame_is_caught() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_goes_on_when_its_unit_falls_silent() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     let other = world.other_process();
     let mut follower = other.follow(1, ALL).await.unwrap();
     for round in 0..9 {
@@ -329,7 +273,7 @@ async fn a_reader_goes_on_when_its_unit_falls_silent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_follower_that_lags_reads_from_units_what_it_missed() {
-    let mut world = World::new(1, 1).await;
+    let mut world = World::new(1, 1, 1).await;
     let mut follower = world.log.follow(1, OWN).await.unwrap();
     for _ in 0..5000 {
         world.append(1).await;
@@ -341,7 +285,7 @@ async fn a_follower_that_lags_reads_from_units_what_it_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_that_disagrees_ends_the_lane() {
-    let mut world = World::new(1, 1).await;
+    let mut world = World::new(1, 1, 1).await;
     world.append(3).await;
     world.cluster.lie_about_chains();
     let ticket = world.send(1).await.remove(0);
@@ -355,7 +299,7 @@ async fn a_cut_that_disagrees_ends_the_lane() {
 
 #[tokio::test(start_paused = true)]
 async fn many_questions_for_the_end_are_one_call() {
-    let world = World::new(1, 1).await;
+    let world = World::new(1, 1, 1).await;
     world.log.end(true).await.unwrap();
     let before = world.cluster.end_calls();
     join_all((0..1000).map(|_| world.log.end(true))).await;
@@ -364,7 +308,7 @@ async fn many_questions_for_the_end_are_one_call() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_flight_when_the_appender_goes_is_brought_to_its_end() {
-    let mut world = World::new(3, 2).await;
+    let mut world = World::new(1, 3, 2).await;
     world.cluster.hold_cuts(true);
     let tickets = world.send(100).await;
     let World {

@@ -1,69 +1,20 @@
 //! Lanes that move: seals, closed stripes, lost quorums and full disks lose nothing and double nothing (LOG-A4).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::Arc;
+mod world;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use dfs_env::Env;
-use dfs_log::testing::{FakeCluster, Fault};
-use dfs_log::{Appender, ClusterLog, Draft, Event, Follow, SharedLog, Ticket};
-use dfs_wire::Tag;
-use dfs_wire::v1::Owner;
+use dfs_log::testing::Fault;
+use dfs_log::{Draft, Event, Follow, SharedLog, Ticket};
 use futures::future::join_all;
+use world::{ONE, World, numbered};
 
-const ONE: Owner = Owner {
-    node_id: 1,
-    incarnation: 100,
-};
-const OTHER: Owner = Owner {
-    node_id: 2,
-    incarnation: 200,
-};
 /// Far more than what any of these waits needs, in paused time.
 const PATIENCE: Duration = Duration::from_secs(120);
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-struct World {
-    env: Env,
-    cluster: Arc<FakeCluster>,
-    log: Arc<ClusterLog>,
-    appender: Appender,
-    appended: u64,
-}
-
-fn numbered(n: u64) -> Draft {
-    Draft {
-        tags: vec![Tag(n % 3)],
-        record: Bytes::from(format!("record {n}")),
-        ..Draft::default()
-    }
-}
-
 impl World {
-    async fn new(stripes: u64) -> World {
-        let env = Env::real();
-        let cluster = FakeCluster::new(env.clone(), stripes, 3, 2);
-        let log = ClusterLog::open(env.group("one"), cluster.connector(), ONE);
-        let appender = log.appender(ONE).await.unwrap();
-        World {
-            env,
-            cluster,
-            log,
-            appender,
-            appended: 0,
-        }
-    }
-
-    async fn send(&mut self, count: u64) -> Vec<Ticket> {
-        let mut tickets = Vec::new();
-        for _ in 0..count {
-            tickets.push(self.appender.append(numbered(self.appended)).await.unwrap());
-            self.appended += 1;
-        }
-        tickets
-    }
-
     /// All of them come to lie in the log, in their order.
     async fn land(&self, tickets: Vec<Ticket>) {
         let landed = self.env.timeout(PATIENCE, join_all(tickets)).await;
@@ -74,8 +25,7 @@ impl World {
 
     /// Everything appended so far, each once and in order, by this process and by one that comes anew.
     async fn expect_all(&self) {
-        let other = self.env.group("other");
-        let other = ClusterLog::open(other, self.cluster.connector(), OTHER);
+        let other = self.other_process();
         for (log, own) in [(&self.log, true), (&other, false)] {
             let tags = Vec::new();
             let mut follower = log.follow(1, Follow { tags, own }).await.unwrap();
@@ -89,8 +39,7 @@ impl World {
                     }
                 }
             }
-            let expected: Vec<Bytes> = (0..self.appended).map(|n| numbered(n).record).collect();
-            assert_eq!(records, expected);
+            assert_eq!(records, self.expected());
         }
     }
 
@@ -101,7 +50,7 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn a_stripe_that_is_closed_while_records_are_in_flight() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     let tickets = world.send(50).await;
     world.land(tickets).await;
     world.cluster.hold_cuts(true);
@@ -121,7 +70,7 @@ async fn a_stripe_that_is_closed_while_records_are_in_flight() {
 /// D6 in a cluster of six units, as the appender and its readers see it.
 #[tokio::test(start_paused = true)]
 async fn two_of_three_units_are_lost_while_records_are_written() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     let tickets = world.send(100).await;
     world.land(tickets).await;
     world.cluster.set_fault(0, 1, Fault::Down);
@@ -142,7 +91,7 @@ async fn two_of_three_units_are_lost_while_records_are_written() {
 
 #[tokio::test(start_paused = true)]
 async fn full_disks_move_the_lane_to_units_with_room() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     let tickets = world.send(10).await;
     world.land(tickets).await;
     world.cluster.set_fault(0, 0, Fault::Full);
@@ -160,7 +109,7 @@ async fn full_disks_move_the_lane_to_units_with_room() {
 /// Nothing is in flight: whoever asks for room before it appends must see some again.
 #[tokio::test(start_paused = true)]
 async fn an_idle_lane_on_full_disks_moves_too() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     world.cluster.set_fault(0, 0, Fault::Full);
     world.cluster.set_fault(0, 1, Fault::Full);
     let privileged = Draft {
@@ -177,7 +126,7 @@ async fn an_idle_lane_on_full_disks_moves_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_stays_away_costs_no_copies_for_ever() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     world.cluster.set_fault(0, 2, Fault::Down);
     for _ in 0..50 {
         let tickets = world.send(1).await;
@@ -196,7 +145,7 @@ async fn a_unit_that_stays_away_costs_no_copies_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn without_other_units_the_lane_stays_and_goes_on_where_it_is() {
-    let mut world = World::new(1).await;
+    let mut world = World::new(1, 3, 2).await;
     world.cluster.set_fault(0, 1, Fault::Down);
     world.cluster.set_fault(0, 2, Fault::Down);
     let tickets = world.send(10).await;
@@ -209,7 +158,7 @@ async fn without_other_units_the_lane_stays_and_goes_on_where_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lane_that_was_left_before_its_cuts_were_heard() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     let mut tickets = world.send(10).await;
     world.cluster.set_sequencer_down(true);
     tickets.extend(world.send(10).await);
@@ -224,7 +173,7 @@ async fn a_lane_that_was_left_before_its_cuts_were_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_in_flight_when_the_appender_goes_moves_as_well() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     world.cluster.set_fault(0, 0, Fault::Down);
     world.cluster.set_fault(0, 1, Fault::Down);
     let tickets = world.send(100).await;
@@ -244,7 +193,7 @@ async fn what_is_in_flight_when_the_appender_goes_moves_as_well() {
 /// The mutation that LOG.md names: it must be seen.
 #[tokio::test(start_paused = true)]
 async fn sending_again_before_the_seal_applies_is_seen() {
-    let mut world = World::new(2).await;
+    let mut world = World::new(2, 3, 2).await;
     world.cluster.move_before_the_seal();
     world.cluster.hold_cuts(true);
     let tickets = world.send(10).await;

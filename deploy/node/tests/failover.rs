@@ -5,14 +5,15 @@
     reason = "a process to be killed has a runtime of its own, which no env knows"
 )]
 
-use bytes::Bytes;
+mod records;
+
 use dfs_env::Env;
-use dfs_log::{Appender, ClusterLog, Draft, Event, Follow, SharedLog};
+use dfs_log::{Appender, ClusterLog, SharedLog};
 use dfs_node::config::{NodeConfig, RoleName};
 use dfs_node::process::Node;
 use dfs_rpc::roles::Connector;
-use dfs_wire::Tag;
 use dfs_wire::v1::SequencerStatusAnswer;
+use records::{append_one, assert_each_once, read};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
@@ -47,33 +48,9 @@ async fn status(node: &Node) -> SequencerStatusAnswer {
 async fn append(appender: &Appender, numbers: std::ops::Range<u64>) -> Vec<u64> {
     let mut lsns = Vec::new();
     for number in numbers {
-        let draft = Draft {
-            tags: vec![Tag(1)],
-            record: Bytes::from(number.to_le_bytes().to_vec()),
-            ..Draft::default()
-        };
-        let ticket = appender.append(draft).await.unwrap();
-        lsns.push(ticket.committed().await.unwrap().lsn);
+        lsns.push(append_one(appender, number).await);
     }
     lsns
-}
-
-/// All records, by LSN.
-async fn read(log: &dyn SharedLog, last: u64) -> BTreeMap<u64, Bytes> {
-    let mut follower = log.follow(1, Follow::default()).await.unwrap();
-    let mut records = BTreeMap::new();
-    loop {
-        for event in follower.next().await.unwrap().events {
-            match event {
-                Event::Frame(at) => {
-                    let found = at.frame.records().unwrap();
-                    records.extend((at.first_lsn..).zip(found));
-                }
-                Event::Through { lsn, .. } if lsn >= last => return records,
-                Event::Through { .. } => {}
-            }
-        }
-    }
 }
 
 /// A node with threads of its own: when they end, nothing is left of it, as after `kill -9`.
@@ -160,11 +137,8 @@ async fn writes_go_on_when_the_leading_process_is_killed() {
     }
     assert!(lsns.is_sorted());
     let records = read(&*log, *lsns.last().unwrap()).await;
-    let written = lsns.iter().zip(0_u64..300);
-    for (lsn, number) in written {
-        assert_eq!(records[lsn][..], number.to_le_bytes(), "LSN {lsn}");
-    }
-    assert_eq!(records.len(), 300, "nothing is there twice");
+    assert_eq!(lsns.len(), 300);
+    assert_each_once(&records, &lsns);
     for process in processes.into_values() {
         process.stop().await;
     }

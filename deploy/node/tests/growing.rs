@@ -1,15 +1,17 @@
 //! One sequencer becomes three, five and three again, in processes of their own, while records are written.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use bytes::Bytes;
+mod records;
+
 use dfs_env::Env;
-use dfs_log::{Appender, ClusterLog, Draft, Event, Follow, SharedLog};
+use dfs_log::{Appender, ClusterLog, SharedLog};
 use dfs_node::config::{NodeConfig, RoleName};
 use dfs_node::process::Node;
 use dfs_rpc::roles::Connector;
 use dfs_wire::v1::admin_answer::Answer;
 use dfs_wire::v1::admin_request::Op;
-use dfs_wire::{Code, Refusal, Tag, v1};
+use dfs_wire::{Code, Refusal, v1};
+use records::{append_one, assert_each_once, read};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,31 +84,9 @@ async fn write(appender: Appender, stop: Arc<AtomicBool>) -> Vec<u64> {
     let mut lsns = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let number = lsns.len() as u64;
-        let draft = Draft {
-            tags: vec![Tag(1)],
-            record: Bytes::from(number.to_le_bytes().to_vec()),
-            ..Draft::default()
-        };
-        let ticket = appender.append(draft).await.unwrap();
-        lsns.push(ticket.committed().await.unwrap().lsn);
+        lsns.push(append_one(&appender, number).await);
     }
     lsns
-}
-
-async fn read(log: &dyn SharedLog, last: u64) -> BTreeMap<u64, Bytes> {
-    let mut follower = log.follow(1, Follow::default()).await.unwrap();
-    let mut records = BTreeMap::new();
-    loop {
-        for event in follower.next().await.unwrap().events {
-            match event {
-                Event::Frame(at) => {
-                    records.extend((at.first_lsn..).zip(at.frame.records().unwrap()));
-                }
-                Event::Through { lsn, .. } if lsn >= last => return records,
-                Event::Through { .. } => {}
-            }
-        }
-    }
 }
 
 /// E13, F81: 1 → 3 → 5 → 3, the first ones leave, nobody who writes meets an error.
@@ -166,10 +146,7 @@ async fn a_cluster_grows_and_exchanges_its_sequencers_under_load() {
     let lsns = writing.await.unwrap();
     assert!(lsns.len() > 20, "{}", lsns.len());
     let records = read(&*log, *lsns.last().unwrap()).await;
-    assert_eq!(records.len(), lsns.len(), "nothing is there twice");
-    for (lsn, number) in lsns.iter().zip(0_u64..) {
-        assert_eq!(records[lsn][..], number.to_le_bytes(), "LSN {lsn}");
-    }
+    assert_each_once(&records, &lsns);
     let status = group(&env, &*connector).await;
     assert_eq!(
         status.group.iter().filter(|member| member.is_voter).count(),

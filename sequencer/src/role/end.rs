@@ -44,8 +44,7 @@ pub(super) async fn answer(group: Group, board: Arc<Board>, mut callers: mpsc::R
             let why = format!("no leader confirms it: {e}");
             Refusal::new(Code::Unavailable, "end of the log", why)
         });
-        let went_back = board.with(|seen| seen.went_back.clone());
-        let answer = answer.and_then(|_| went_back.map_or_else(|| Ok(end_now(&board)), Err));
+        let answer = answer.and_then(|_| board.sound()).map(|()| end_now(&board));
         for caller in waiting {
             let _gone = caller.send(answer.clone());
         }

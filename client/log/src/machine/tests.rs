@@ -371,14 +371,19 @@ fn records_gather_while_the_frame_before_is_not_staged() {
     assert_eq!(counts, [1, 5]);
 }
 
+/// `count` frames, held by two of three units and cut.
+fn write_without_the_third(world: &mut World, count: usize) {
+    for _ in 0..count {
+        world.push(800, 0, false);
+        (0..2).for_each(|unit| serve(world, unit));
+        world.cut();
+    }
+}
+
 #[test]
 fn one_slow_unit_never_holds_back_the_others() {
     let mut world = well();
-    for _ in 0..100 {
-        world.push(800, 0, false);
-        (0..2).for_each(|unit| serve(&mut world, unit));
-        world.cut();
-    }
+    write_without_the_third(&mut world, 100);
     assert_eq!(world.machine.cut_idx(), 100);
     assert_eq!(world.units[2].end(), 0);
     assert_eq!(
@@ -392,11 +397,7 @@ fn one_slow_unit_never_holds_back_the_others() {
 fn a_unit_that_missed_more_than_is_kept_is_given_up() {
     let mut world = well();
     world.machine.keep_at_most(20_000);
-    for _ in 0..100 {
-        world.push(800, 0, false);
-        (0..2).for_each(|unit| serve(&mut world, unit));
-        world.cut();
-    }
+    write_without_the_third(&mut world, 100);
     assert_eq!(world.machine.given_up().collect::<Vec<_>>(), [(3, 0, 100)]);
     assert_eq!(world.machine.kept.len(), 0);
     assert!(world.machine.take(2, 1 << 20).is_none());
@@ -419,11 +420,7 @@ fn try_out(world: &mut World, caught_up: bool) {
 fn a_unit_that_was_given_up_is_taken_back_when_it_has_caught_up() {
     let mut world = well();
     world.machine.keep_at_most(20_000);
-    for _ in 0..100 {
-        world.push(800, 0, false);
-        (0..2).for_each(|unit| serve(&mut world, unit));
-        world.cut();
-    }
+    write_without_the_third(&mut world, 100);
     assert_eq!(world.machine.link(2), Link::GivenUp);
     let first = world.machine.trial_after(2).expect("it is given up");
     world.machine.try_again(2);
