@@ -195,3 +195,60 @@ async fn looking_for_missed_records_holds_up_nobody_else() {
     }
     assert_eq!(records, 12, "each once");
 }
+
+/// A cut that is heard while records of its lane are looked for comes without them. A follower that
+/// reaches it only when all is found asks units for it, also where it asks them for nothing else of the lane.
+#[tokio::test(start_paused = true)]
+async fn a_cut_heard_while_records_are_looked_for_is_read_from_units() {
+    let env = Env::real();
+    let cluster = FakeCluster::new(env.clone(), 2, 1, 1);
+    let log = ClusterLog::open(env.group("one"), cluster.connector(), ONE);
+    let other = ClusterLog::open(env.group("other"), cluster.connector(), OTHER);
+    let (here, there) = (
+        log.appender(ONE).await.unwrap(),
+        other.appender(OTHER).await.unwrap(),
+    );
+    let what = Follow {
+        own: true,
+        ..Follow::default()
+    };
+    let mut follower = log.follow(1, what).await.unwrap();
+    cluster.set_sequencer_down(true);
+    let mut missed = Vec::new();
+    for appender in [&here, &there] {
+        missed.push(appender.append(draft(missed.len() as u64)).await.unwrap());
+    }
+    env.sleep(Duration::from_millis(20)).await;
+    cluster.forget_cuts();
+    cluster.set_fault(1, 0, Fault::Stalled); // records are looked for until it answers
+    cluster.set_sequencer_down(false);
+    while log.heard().unwrap().0 < 3 {
+        env.sleep(Duration::from_millis(20)).await;
+    }
+    let waits = env
+        .timeout(Duration::from_millis(20), follower.next())
+        .await;
+    assert!(
+        waits.is_err(),
+        "it hears cuts, and has to read what was missed"
+    );
+    missed.push(here.append(draft(2)).await.unwrap());
+    while log.heard().unwrap().0 < 4 {
+        env.sleep(Duration::from_millis(20)).await;
+    }
+    cluster.set_fault(1, 0, Fault::None);
+    let answered = env.timeout(PATIENCE, join_all(missed)).await;
+    assert!(answered.expect("found").iter().all(Result::is_ok));
+    here.append(draft(3)).await.unwrap().await.unwrap();
+    let (mut through, mut lsns) = (0, Vec::new());
+    while through < 4 {
+        let next = env.timeout(PATIENCE, follower.next()).await;
+        for event in next.expect("the fold goes on").unwrap().events {
+            match event {
+                dfs_log::Event::Frame(at) => lsns.extend(at.first_lsn..=at.last_lsn()),
+                dfs_log::Event::Through { lsn, .. } => through = lsn,
+            }
+        }
+    }
+    assert_eq!(lsns, [1, 2, 3, 4], "each once");
+}

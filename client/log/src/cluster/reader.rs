@@ -249,7 +249,8 @@ impl Reader {
                 .for_each(|at| self.give(at.clone()));
         } else {
             let from = self.next.max(segment.first_lsn);
-            if !self.tails.contains_key(&segment.stripe) {
+            let tail = self.tails.get(&segment.stripe);
+            if tail.is_none_or(|tail| tail.scan.leaves_out(segment.lane)) {
                 self.open_tail(segment.stripe, from)?;
             }
             loop {
@@ -272,11 +273,15 @@ impl Reader {
     fn open_tail(&mut self, stripe: u64, from: Lsn) -> Result<(), Refusal> {
         let unknown = || Refusal::new(Code::Absent, format!("stripe {stripe}"), "never opened");
         let state = self.hub.stripe(stripe).ok_or_else(unknown)?;
-        let except_lanes = if self.own {
-            self.hub.own_lanes()
-        } else {
-            Vec::new()
+        let mut except_lanes = match self.own {
+            true => self.hub.own_lanes(),
+            false => Vec::new(),
         };
+        // Some cuts that wait here may have come without frames of a lane that has been found since.
+        let waiting = self.cuts.iter().flat_map(|cut| &cut.segments);
+        for segment in waiting.filter(|segment| segment.own.is_none()) {
+            except_lanes.retain(|lane| *lane != segment.lane);
+        }
         let tags = self.tags.iter().map(|tag| tag.0).collect();
         let wanted = Wanted {
             from_lsn: from,

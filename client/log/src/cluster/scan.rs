@@ -114,6 +114,11 @@ impl StripeScan {
         }
     }
 
+    /// Frames of this lane would be missed here.
+    pub(super) fn leaves_out(&self, lane: u64) -> bool {
+        self.wanted.except_lanes.contains(&lane)
+    }
+
     fn has_ended(&self) -> bool {
         self.wanted.last_lsn != 0 && self.covered >= self.wanted.last_lsn
     }
