@@ -1,4 +1,6 @@
 //! The leader's loops: cuts, the seats of voters, and the watch over the silent.
+mod acquaint;
+
 use crate::admin::is_joint;
 use crate::board::{Board, Seen};
 use crate::membership::placement::Redundancy;
@@ -6,6 +8,7 @@ use crate::membership::pulses::STALL_US;
 use crate::order::command::{Found, Kind, ProposedCut, SeatVoter, Trim};
 use crate::raft::Group;
 use crate::raft::standing::Standing;
+use acquaint::acquaint;
 use dfs_env::Env;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{ChangeMembers, Instant, ReadPolicy, ServerState};
@@ -72,6 +75,9 @@ async fn lead(env: &Env, group: &Group, board: &Board, standing: &Standing) {
         return;
     }
     if board.with(|seen| seen.order.cluster_id.is_empty()) {
+        if !acquaint(env, group, board, standing).await {
+            return;
+        }
         let cluster_id = env.random_u128().to_be_bytes().to_vec();
         if let Err(e) = group
             .client_write(Kind::Found(Found { cluster_id }).into())
@@ -122,19 +128,28 @@ fn voters(group: &Group) -> Vec<u64> {
 async fn seat(group: &Group, standing: &Standing) {
     loop {
         let voters = voters(group);
-        if voters.len() > 1
-            && let Some((voter, nonce)) = standing.unseated(voters)
-        {
-            let nonce = nonce.to_vec();
-            let seat = Kind::SeatVoter(SeatVoter { voter, nonce });
-            if let Err(e) = group.client_write(seat.into()).await {
-                debug!("a voter has no seat yet: {e}");
-                return;
-            }
-        } else {
-            standing.learnt.notified().await;
+        let seated = match voters.len() > 1 {
+            true => seat_one(group, standing, voters).await,
+            false => None,
+        };
+        match seated {
+            Some(true) => {}
+            Some(false) => return,
+            None => standing.learnt.notified().await,
         }
     }
+}
+
+/// None: no voter is known that has no seat. False: this voter leads no more.
+async fn seat_one(group: &Group, standing: &Standing, voters: Vec<u64>) -> Option<bool> {
+    let (voter, nonce) = standing.unseated(voters)?;
+    let nonce = nonce.to_vec();
+    let seat = Kind::SeatVoter(SeatVoter { voter, nonce });
+    let written = group.client_write(seat.into()).await;
+    if let Err(e) = &written {
+        debug!("a voter has no seat yet: {e}");
+    }
+    Some(written.is_ok())
 }
 
 /// openraft goes on as leader when it is cut off. Who speaks with it must look for the other one.

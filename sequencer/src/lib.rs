@@ -19,6 +19,7 @@
 //! - Q6 A journal that cannot be read whole is never started from.
 //! - Q7 A voter whose directory is not the one that was seated neither votes nor is counted (LOG.md §6).
 //! - Q8 Only a voter that most others answer leads; who leads no more sends its listeners away (LOG-I10).
+//! - Q7b A cluster is founded when every founder knows the directories of all founders.
 //! - Q9 An id of the group is given once, with one directory; one that was removed never comes back.
 
 mod admin;

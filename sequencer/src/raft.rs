@@ -69,8 +69,9 @@ pub(crate) async fn start(
     connector: Arc<dyn PeerConnector>,
     told: &SequencerConfig,
 ) -> io::Result<Started> {
-    let standing = Standing::open(env, &*disk, board.clone(), told).await?;
+    let identity = standing::identify(env, &*disk, told).await?;
     let journal = Journal::open(env, disk.clone(), told.segment_bytes).await?;
+    let standing = Standing::new(&identity, board.clone(), journal.clone(), told)?;
     let machine = Machine::open(Snapshots::new(disk), board).await?;
     let voters = match journal.membership() {
         Some(membership) => membership.voter_ids().collect(),
@@ -90,13 +91,15 @@ pub(crate) async fn start(
         .map_err(|e| io::Error::other(e.to_string()))?;
     let fatal = |e: &dyn std::fmt::Display| io::Error::other(e.to_string());
     let begun = group.is_initialized().await.map_err(|e| fatal(&e))?;
-    if !begun && !told.voters.is_empty() {
+    // One founder begins, so that no others campaign against it: the last, since those of one process
+    // are opened in this order.
+    let begins = told.voters.keys().last() == Some(&told.voter);
+    if !begun && begins {
         let nodes: BTreeMap<u64, BasicNode> = told
             .voters
             .iter()
             .map(|(id, address)| (*id, BasicNode::new(address)))
             .collect();
-        // Equal lists on every voter make this idempotent.
         group.initialize(nodes).await.map_err(|e| fatal(&e))?;
     } else if begun && alone {
         // Nobody else could be leader: no need to wait for an election time-out.

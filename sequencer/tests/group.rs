@@ -291,3 +291,53 @@ fn a_leader_that_stops_hands_over() {
         });
     }
 }
+
+/// LOG.md §6: two that know each other are not enough for a cluster of three.
+#[test]
+fn a_cluster_is_founded_when_all_its_founders_are_there() {
+    SimWorld::run(8, |world| async move {
+        let (env, mesh) = (world.node("judge"), Mesh::empty(&world));
+        mesh.start_voter(3).await;
+        mesh.start_voter(1).await;
+        env.sleep(Duration::from_secs(5)).await;
+        assert!(!mesh.role(1).1.leads() && !mesh.role(3).1.leads());
+        mesh.start_voter(2).await;
+        mesh.leader(&env).await;
+    });
+}
+
+/// LOG.md §6, Q7: what two of three agreed on is known to one of them alone, since the other lost its
+/// disk; that one is down, and the third knows nothing of it. It may even have been started anew.
+#[test]
+fn one_that_was_emptied_and_one_that_lags_do_not_lead() {
+    for seed in 0..20 {
+        SimWorld::run(seed, |world| async move {
+            let (env, mesh) = (world.node("judge"), Mesh::start(&world).await);
+            let leader = mesh.leader(&env).await;
+            let lags = other(leader);
+            let wiped = VOTERS.into_iter().find(|v| *v != leader && *v != lags);
+            let wiped = wiped.expect("three");
+            mesh.cut_off(lags);
+            let process = mesh.join(&env, leader, 1, &[11]).await;
+            process.unit(0, vec![]).await;
+            process.open_lane(1).await.expect("the unit lives");
+            load(&mesh, leader, &process, 5).await;
+            mesh.power_loss(wiped);
+            mesh.power_loss(leader);
+            mesh.heal();
+            if seed % 2 == 0 {
+                mesh.power_loss(lags);
+                mesh.start_voter(lags).await;
+            }
+            let emptied = mesh.start_in("emptied", config(wiped)).await;
+            emptied.expect("it starts");
+            env.sleep(Duration::from_secs(3)).await;
+            for voter in [lags, wiped] {
+                assert!(!mesh.role(voter).1.leads(), "seed {seed}: {voter} leads");
+            }
+            mesh.start_voter(leader).await;
+            let leader = mesh.leader_of(&env, &[leader, lags]).await;
+            assert_eq!(next_lsn(&mesh, leader).await, 6, "seed {seed}");
+        });
+    }
+}

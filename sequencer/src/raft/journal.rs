@@ -2,6 +2,7 @@
 //!
 //! One owner task writes: what is queued while a batch syncs is the next batch, so one fdatasync covers
 //! everything that waited (as LOG-U2 for units).
+use crate::order::command;
 use crate::raft::record::{EntryRecord, Kind, Place, Record, VoteRecord};
 use crate::raft::tape::{Position, Tape};
 use crate::raft::{Entry, LogId, Membership, Types, Vote};
@@ -11,7 +12,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use prost::Message;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -41,6 +42,8 @@ struct Kept {
     entries: VecDeque<Entry>,
     purged: Option<LogId>,
     vote: Option<Vote>,
+    /// Those among the entries that give a voter its seat: index → (voter, nonce).
+    seats: BTreeMap<u64, (u64, Vec<u8>)>,
 }
 
 struct Write {
@@ -115,11 +118,17 @@ impl Kept {
                 "the journal goes on at entry {index} after a gap"
             )));
         }
+        if let EntryPayload::Normal(command) = &entry.payload
+            && let Some(command::Kind::SeatVoter(seat)) = &command.kind
+        {
+            self.seats.insert(index, (seat.voter, seat.nonce.clone()));
+        }
         self.entries.push_back(entry);
         Ok(())
     }
 
     fn truncate_after(&mut self, next: u64) {
+        drop(self.seats.split_off(&next));
         while self
             .entries
             .back()
@@ -130,6 +139,7 @@ impl Kept {
     }
 
     fn purge(&mut self, through: LogId) {
+        self.seats = self.seats.split_off(&(through.index + 1));
         while self
             .entries
             .front()
@@ -200,6 +210,15 @@ impl Journal {
 
     pub(crate) fn last_index(&self) -> u64 {
         self.kept.lock().next_index().map_or(0, |next| next - 1)
+    }
+
+    /// The directory that a voter's seat is for, also before the entry is applied: one that was started
+    /// again has applied nothing yet, and is asked for its vote all the same.
+    pub(crate) fn seat(&self, voter: u64) -> Option<Vec<u8>> {
+        let kept = self.kept.lock();
+        let mut seats = kept.seats.values();
+        let first = seats.find(|(seated, _)| *seated == voter);
+        first.map(|(_, nonce)| nonce.clone())
     }
 
     /// The last one among the entries.

@@ -2,6 +2,7 @@
 use crate::board::Board;
 use crate::config::SequencerConfig;
 use crate::raft::identity::Identity;
+use crate::raft::journal::Journal;
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
 use dfs_wire::frame::crc32c;
@@ -24,6 +25,7 @@ pub(crate) struct Standing {
     joined: Vec<u8>,
     founding_digest: u64,
     board: Arc<Board>,
+    journal: Journal,
     heard: Mutex<BTreeMap<u64, Bytes>>,
     /// How far each other one has applied, as it said to a leader.
     applied: watch::Sender<BTreeMap<u64, u64>>,
@@ -34,32 +36,41 @@ pub(crate) struct Standing {
     refused: Mutex<BTreeMap<u64, String>>,
 }
 
+/// Reads whose the directory is, or gives it to this voter.
+pub(super) async fn identify(
+    env: &Env,
+    disk: &dyn Disk,
+    told: &SequencerConfig,
+) -> io::Result<Identity> {
+    let mut identity = Identity::open(env, disk).await?;
+    if identity.voter == 0 && !told.voters.is_empty() {
+        identity.voter = told.voter;
+        identity.keep(disk).await?;
+    }
+    let voter = identity.voter;
+    if voter == 0 || voter != told.voter {
+        return Err(io::Error::other(format!(
+            "the directory is that of voter {voter}, the configuration makes this voter {}",
+            told.voter
+        )));
+    }
+    Ok(identity)
+}
+
 impl Standing {
-    /// Reads who the directory belongs to, or gives it to this voter.
-    pub(super) async fn open(
-        env: &Env,
-        disk: &dyn Disk,
+    pub(super) fn new(
+        identity: &Identity,
         board: Arc<Board>,
+        journal: Journal,
         told: &SequencerConfig,
     ) -> io::Result<Arc<Standing>> {
-        let mut identity = Identity::open(env, disk).await?;
-        if identity.voter == 0 && !told.voters.is_empty() {
-            identity.voter = told.voter;
-            identity.keep(disk).await?;
-        }
-        let voter = identity.voter;
-        if voter == 0 || voter != told.voter {
-            return Err(io::Error::other(format!(
-                "the directory is that of voter {voter}, the configuration makes this voter {}",
-                told.voter
-            )));
-        }
         Ok(Arc::new(Standing {
-            voter,
+            voter: identity.voter,
             nonce: identity.nonce()?,
             joined: identity.cluster_id()?,
             founding_digest: digest(&told.voters),
             board,
+            journal,
             heard: Mutex::default(),
             applied: watch::Sender::default(),
             learnt: Notify::new(),
@@ -79,6 +90,7 @@ impl Standing {
             let seat = seen.order.seats.get(&voter).cloned();
             (seen.order.cluster_id.clone(), seat)
         });
+        let seat = seat.or_else(|| self.journal.seat(voter));
         match cluster_id.is_empty() {
             true => (self.joined.clone(), seat),
             false => (cluster_id, seat),
