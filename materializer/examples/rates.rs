@@ -87,6 +87,7 @@ async fn start(env: &Env, store: &str) -> Result<Arc<MaterializerRole>, Refusal>
         units: None,
         snapshots: Default::default(),
         retention: Default::default(),
+        suspect: None,
     };
     MaterializerRole::start(env.clone(), config, MemoryLog::new(env.clone())).await
 }

@@ -120,6 +120,7 @@ fn cluster() -> v1::ClusterCreated {
             inline_bytes_max: 16384,
             retention_us: 1,
             lease_us: 30_000_000,
+            digest_every: 0,
         }),
         shards: vec![v1::ShardRange {
             shard: 0,
@@ -127,6 +128,37 @@ fn cluster() -> v1::ClusterCreated {
         }],
         replicas: vec![1, 2],
         owner: Some(owner(1)),
+    }
+}
+
+/// Fields that came later.
+fn control_with_more() -> Vec<(&'static str, Kind)> {
+    let taken = v1::DigestTaken {
+        shard: 0,
+        node_id: 2,
+        lsn: 4096,
+        digest: 1,
+        build: "0.1.0".to_owned(),
+    };
+    let created = with_digest_every();
+    vec![
+        ("digest_taken_by_a_build", Kind::DigestTaken(taken)),
+        (
+            "cluster_created_with_digest_every",
+            Kind::ClusterCreated(created),
+        ),
+    ]
+}
+
+fn with_digest_every() -> v1::ClusterCreated {
+    let created = cluster();
+    let settings = created.settings.map(|settings| v1::Settings {
+        digest_every: 64,
+        ..settings
+    });
+    v1::ClusterCreated {
+        settings,
+        ..created
     }
 }
 
@@ -267,6 +299,7 @@ fn control() -> Vec<(&'static str, Kind)> {
                 node_id,
                 lsn: 4096,
                 digest: 1,
+                build: String::new(),
             }),
         ),
         ("snapshot_taken", Kind::SnapshotTaken(snapshot_taken())),
@@ -343,17 +376,21 @@ fn every_kind_of_record_is_what_it_always_was() {
         ("refused", v1::slot_result::Outcome::Refusal(refusal)),
     ];
     let namespace = namespace().into_iter().chain(namespace_rest());
-    let mutations = control().into_iter().chain(namespace).map(|(name, kind)| {
-        let mutations = vec![v1::Mutation { kind: Some(kind) }];
-        (
-            name,
-            v1::Record {
-                mutations,
-                actor: "who".to_owned(),
-                slot: None,
-            },
-        )
-    });
+    let mutations = control()
+        .into_iter()
+        .chain(control_with_more())
+        .chain(namespace)
+        .map(|(name, kind)| {
+            let mutations = vec![v1::Mutation { kind: Some(kind) }];
+            (
+                name,
+                v1::Record {
+                    mutations,
+                    actor: "who".to_owned(),
+                    slot: None,
+                },
+            )
+        });
     let slots = outcomes.map(|(name, outcome)| {
         (
             name,
@@ -474,6 +511,7 @@ fn values_of_control() -> Vec<Sample> {
         ("nonce", values::NonceValue { session: 7 }.encode_to_vec()),
         ("slot", slot.encode_to_vec()),
         ("digest", digest.encode_to_vec()),
+        ("agreed", values::AgreedValue { lsn: 4096 }.encode_to_vec()),
         ("counts", counts.encode_to_vec()),
         ("floor", values::FloorValue { lsn: 300 }.encode_to_vec()),
         ("cluster", cluster().encode_to_vec()),

@@ -25,7 +25,7 @@ pub mod state;
 pub mod view;
 
 pub use machinery::{
-    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store,
+    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store, Suspect,
 };
 
 #[cfg(test)]

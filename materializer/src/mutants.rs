@@ -16,6 +16,8 @@ pub(crate) enum Mutant {
     OverlayOverForeign,
     /// FOLD-S4, FOLD-B3: extents and the past are used without their guards.
     GuardsLeftOut,
+    /// FOLD-X4b: digests are told, and nobody listens.
+    OddGoesOn,
     /// FOLD-G3: guards look at CONTROL as it was before the batch.
     ControlOfTheBatch,
 }
@@ -28,7 +30,7 @@ pub(crate) fn on(mutant: Mutant) -> bool {
     ON.get() == Some(mutant)
 }
 
-fn under<T>(mutant: Option<Mutant>, run: impl FnOnce() -> T) -> T {
+pub(crate) fn under<T>(mutant: Option<Mutant>, run: impl FnOnce() -> T) -> T {
     ON.set(mutant);
     let told = run();
     ON.set(None);

@@ -1,4 +1,4 @@
-//! The processes: one or three with a sequencer each, three or six with a unit each, two with materializers.
+//! The processes: one or three with a sequencer each, three or six with a unit each, two or three with materializers.
 use crate::alarms;
 use crate::faults::SEEDS_TO_A_ROUND;
 use crate::leaving::Leaving;
@@ -7,12 +7,13 @@ use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_node::config::{ClusterConfig, NodeConfig, RetentionConfig, RoleName, SnapshotConfig};
 use dfs_node::directory::Directory;
-use dfs_node::roles::{Place, RoleSet};
+use dfs_node::roles::view::MemoryView;
+use dfs_node::roles::{Place, RoleSet, Views};
 use dfs_rpc::roles::{Connector, LogUnit, Materializer};
 use dfs_rpc::serve::SharedRoles;
 use dfs_wire::v1;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +23,11 @@ const JOINERS: [&str; 2] = ["s4", "s5"];
 pub(crate) const UNITS: [&str; 6] = ["u1", "u2", "u3", "u4", "u5", "u6"];
 /// Of every so many rounds of faults, the last has six units: two stripes.
 const SIX_UNITS_ONE_IN: u64 = 2;
-pub(crate) const MATERIALIZERS: [&str; 2] = ["m1", "m2"];
+pub(crate) const MATERIALIZERS: [&str; 3] = ["m1", "m2", "m3"];
+/// Of every so many rounds of faults, the last has all of them, and they compare digests: the odd one is found.
+const THREE_MATERIALIZERS_ONE_IN: u64 = 3;
+/// There: a run has some tens of records.
+const DIGEST_EVERY: u64 = 16;
 /// The data directory of each process, on disks of its own.
 const DIR: &str = "d";
 /// Clocks of processes differ by up to so much, µs.
@@ -41,6 +46,17 @@ pub(crate) struct Cluster {
     pub(crate) snapshot_every: u64,
     /// Of history, s; 0: for ever.
     pub(crate) retention_s: u64,
+    /// Broken on purpose: digests are compared so rarely that no run sees it.
+    pub(crate) deaf_replicas: bool,
+    pub(crate) states: Arc<States>,
+}
+
+/// Folded state of the processes that run, by name.
+#[derive(Default)]
+pub(crate) struct States {
+    pub(crate) newest: Mutex<BTreeMap<&'static str, Arc<MemoryView>>>,
+    /// Those that were damaged on purpose: none of them may be in use at the end.
+    pub(crate) damaged: Mutex<Vec<(&'static str, Arc<MemoryView>)>>,
 }
 
 /// Every third seed lets go of history while it runs.
@@ -64,8 +80,12 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
     let (role, rank) = match name {
         name if SEQUENCERS.contains(&name) || JOINERS.contains(&name) => (RoleName::Sequencer, 0),
         name if UNITS.contains(&name) => (RoleName::Unit, 0),
-        name => (RoleName::Materializer, u32::from(name != MATERIALIZERS[0])),
+        name => {
+            let rank = MATERIALIZERS.iter().position(|other| *other == name);
+            (RoleName::Materializer, rank.unwrap_or(0) as u32)
+        }
     };
+    let compares = cluster.materializers().len() > 2 && !cluster.deaf_replicas;
     NodeConfig {
         dir: PathBuf::from(DIR),
         listen: "127.0.0.1:9010".into(),
@@ -82,7 +102,8 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
             log_replicas: Some(3),
             log_write_quorum: Some(2),
             file_copies: Some(3),
-            shard_replicas: Some(2),
+            shard_replicas: Some(cluster.materializers().len() as u32),
+            digest_every: compares.then_some(DIGEST_EVERY),
         },
         snapshots: SnapshotConfig {
             every_records: Some(cluster.snapshot_every),
@@ -99,6 +120,12 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
 pub(crate) fn has_six_units(world: &SimWorld) -> bool {
     let round = world.seed() / SEEDS_TO_A_ROUND;
     round % SIX_UNITS_ONE_IN == SIX_UNITS_ONE_IN - 1
+}
+
+/// By the seed.
+pub(crate) fn has_three_materializers(world: &SimWorld) -> bool {
+    let round = world.seed() / SEEDS_TO_A_ROUND;
+    round % THREE_MATERIALIZERS_ONE_IN == THREE_MATERIALIZERS_ONE_IN - 1
 }
 
 pub(crate) fn units(world: &SimWorld) -> &'static [&'static str] {
@@ -118,7 +145,24 @@ impl Cluster {
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         let sequencers = self.all_sequencers().into_iter();
         let units = self.units().iter().copied();
-        sequencers.chain(units).chain(MATERIALIZERS)
+        sequencers
+            .chain(units)
+            .chain(self.materializers().iter().copied())
+    }
+
+    pub(crate) fn materializers(&self) -> &'static [&'static str] {
+        let three = has_three_materializers(self.network.world());
+        &MATERIALIZERS[..if three { 3 } else { 2 }]
+    }
+
+    /// Folded state is lost with the process, and made anew whenever its materializer is opened.
+    fn views(&self, name: &'static str) -> Views {
+        let states = self.states.clone();
+        Arc::new(move || {
+            let view = Arc::new(MemoryView::new());
+            states.newest.lock().insert(name, view.clone());
+            view
+        })
     }
 
     fn all_sequencers(&self) -> BTreeSet<&'static str> {
@@ -178,9 +222,10 @@ impl Cluster {
         };
         self.network.answer_at(&address(name), host.clone());
         let connector = self.network.connector(name, host, self.addresses());
-        let (own, config) = (env.clone(), config(name, self));
+        let (own, config, views) = (env.clone(), config(name, self), self.views(name));
         env.spawn("process", async move {
-            if let Err(error) = process(own, name, config, connector, roles).await {
+            let started = process(own, name, config, views, (connector, roles));
+            if let Err(error) = started.await {
                 alarms::raise(format!("{name} ended: {error:#}"));
             }
         });
@@ -259,7 +304,7 @@ impl Cluster {
 
     /// Who says so now; the first one when nobody does.
     pub(crate) async fn primary(&self) -> &'static str {
-        for name in MATERIALIZERS {
+        for name in self.materializers().iter().copied() {
             if let Some(role) = self.materializer(name)
                 && role
                     .status()
@@ -278,8 +323,8 @@ async fn process(
     env: Env,
     name: &str,
     config: NodeConfig,
-    connector: Arc<SimConnector>,
-    shared: SharedRoles,
+    views: Views,
+    (connector, shared): (Arc<SimConnector>, SharedRoles),
 ) -> anyhow::Result<()> {
     config.check()?;
     let directory = Directory::open(&env, &config).await?;
@@ -291,6 +336,7 @@ async fn process(
         connector,
         shared,
         address: address(name),
+        views: Some(views),
     };
     let roles = RoleSet::start(place).await?;
     let why = roles.failed().await;

@@ -1,6 +1,6 @@
 //! What must hold when all clients are done and every process runs again.
 use crate::client::{Client, all_paths};
-use crate::cluster::{Cluster, MATERIALIZERS, address};
+use crate::cluster::{Cluster, address};
 use crate::faults;
 use crate::history::Asked;
 use dfs_env::Env;
@@ -36,32 +36,36 @@ pub(crate) async fn read_everything(client: &Client) {
     }
 }
 
-/// Both replicas have folded all that anybody was told of, to the same digest; and so has a refold.
+/// All replicas have folded all that anybody was told of, to the same digest; and so has a refold.
 pub(crate) async fn compare_replicas(
     cluster: &Cluster,
     env: &Env,
     connector: Arc<dyn Connector>,
     told_lsn: u64,
 ) -> Result<(), String> {
-    let [one, other] = MATERIALIZERS;
+    let all = cluster.materializers();
     let (lsn, digest) = loop {
-        let (a, b) = (
-            digest_of(&connector, one, 0).await,
-            digest_of(&connector, other, 0).await,
-        );
-        if let (Ok(a), Ok(b)) = (a, b)
-            && a.lsn == b.lsn
-            && a.lsn >= told_lsn
+        let mut told = Vec::new();
+        for name in all {
+            told.extend(digest_of(&connector, name, 0).await.ok());
+        }
+        if told.len() == all.len()
+            && told
+                .iter()
+                .all(|d| d.lsn == told[0].lsn && d.lsn >= told_lsn)
         {
-            if a.digest != b.digest {
-                let at = a.lsn;
-                let (a, b) = (a.digest, b.digest);
-                return Err(format!("digests differ at LSN {at}: {a:016x}, {b:016x}"));
+            let (at, first) = (told[0].lsn, told[0].digest);
+            if let Some(other) = told.iter().find(|other| other.digest != first) {
+                let other = other.digest;
+                return Err(format!(
+                    "digests differ at LSN {at}: {first:016x}, {other:016x}"
+                ));
             }
-            break (a.lsn, a.digest);
+            break (at, first);
         }
         env.sleep(LOOK_EVERY).await;
     };
+    let other = all[all.len() - 1];
     cluster
         .network
         .note(env, "digest", "both", &digest.to_le_bytes());
@@ -164,7 +168,7 @@ async fn read_log(log: &dyn SharedLog, from: u64, end: u64) -> Result<(), Refusa
     Ok(())
 }
 
-async fn digest_of(
+pub(crate) async fn digest_of(
     connector: &Arc<dyn Connector>,
     name: &str,
     at_lsn: u64,

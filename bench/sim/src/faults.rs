@@ -4,8 +4,11 @@ mod members;
 pub(crate) use members::ask;
 
 use crate::alarms;
-use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS, UNITS, has_six_units, units};
+use crate::cluster::{
+    Cluster, MATERIALIZERS, SEQUENCERS, UNITS, has_six_units, has_three_materializers, units,
+};
 use crate::leaving;
+use crate::states;
 use dfs_env::sim::SimWorld;
 use dfs_env::{Env, OpenMode};
 use std::time::Duration;
@@ -75,6 +78,8 @@ pub(crate) enum Fault {
     Wipe {
         forgetful: bool,
     },
+    /// A row of a replica that is not the primary is damaged, as by bad memory (FOLD-X4b).
+    OddReplica,
     /// Sectors of one unit's log rot, always of the same unit: the others still have what was there.
     Rot,
 }
@@ -90,6 +95,9 @@ pub(crate) fn sequencers(world: &SimWorld) -> &'static [&'static str] {
 
 /// By the seed, what strikes in a row, once or twice at a time: none, one of each kind, or several in a row.
 pub(crate) fn plans(world: &SimWorld) -> Vec<Vec<Fault>> {
+    if let Some(plans) = plans_of_three(world) {
+        return plans;
+    }
     let at_a_time = match world.seed() % SEEDS_TO_A_ROUND {
         9 => 2,
         12 => {
@@ -101,6 +109,26 @@ pub(crate) fn plans(world: &SimWorld) -> Vec<Vec<Fault>> {
         _ => 1,
     };
     (0..at_a_time).map(|_| plan(world)).collect()
+}
+
+/// Three materializers have faults of their own: one is odd while others are away, and more than one campaigns.
+fn plans_of_three(world: &SimWorld) -> Option<Vec<Vec<Fault>>> {
+    if !has_three_materializers(world) {
+        return None;
+    }
+    let any_of_three = Fault::Crash(MATERIALIZERS[world.below(3) as usize]);
+    let plans = match world.seed() % SEEDS_TO_A_ROUND {
+        0 => vec![vec![Fault::OddReplica]],
+        1 => vec![vec![Fault::OddReplica], vec![Fault::PausePrimary; 2]],
+        2 => vec![vec![Fault::OddReplica], vec![Fault::CrashPrimary]],
+        3 => vec![vec![Fault::PausePrimary; 4]],
+        4 => vec![vec![Fault::PausePrimary; 2], vec![Fault::CrashPrimary; 2]],
+        5 => vec![vec![Fault::CrashPrimary, any_of_three]; 2],
+        6 => vec![vec![Fault::OddReplica], vec![any_of_three]],
+        7 => vec![vec![Fault::OddReplica], vec![Fault::PowerLossOfAll]],
+        _ => return None,
+    };
+    Some(plans)
 }
 
 fn plan(world: &SimWorld) -> Vec<Fault> {
@@ -160,6 +188,7 @@ fn any(world: &SimWorld, unit: &'static str) -> Fault {
         7 => Fault::LongOutage(unit),
         8 => Fault::Rot,
         9 => Fault::Exchange,
+        _ if has_three_materializers(world) => Fault::Crash(MATERIALIZERS[world.below(3) as usize]),
         _ => Fault::Crash(MATERIALIZERS[world.below(2) as usize]),
     }
 }
@@ -214,6 +243,10 @@ pub(crate) async fn strike(cluster: Cluster, env: Env, faults: Vec<Fault>) {
                 cluster.crash(&env, unit);
                 outlive_a_primary(&cluster, &env).await;
                 vec![unit]
+            }
+            Fault::OddReplica => {
+                states::damage(&cluster, &env).await;
+                Vec::new()
             }
             Fault::Rot => {
                 let running = world.below(2) == 0;

@@ -6,6 +6,7 @@
 //! - `network.rs`, `network/`: how a call travels from one process to another.
 //! - `client.rs`: random operations; `history.rs`: what was asked and answered.
 //! - `judge.rs`: the history against the reference file system; `ending.rs`: what must hold at the end.
+//! - `states.rs`: folded state, damaged behind the back of its materializer, and compared row by row.
 //! - [`soak`] (`soak.rs`): overwrites for an hour, and what has to stay flat.
 //! - `trace.rs`: everything that travelled, as one number; `alarms.rs`: panics and logged errors.
 //!
@@ -24,6 +25,7 @@ mod leaving;
 mod network;
 mod scenario;
 mod soak;
+mod states;
 mod trace;
 
 pub use scenario::{Broken, Failure, Options, Report, run};

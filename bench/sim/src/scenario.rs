@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::judge;
 use crate::leaving;
 use crate::network::Network;
+use crate::states;
 use crate::trace::Trace;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
@@ -49,6 +50,8 @@ pub enum Broken {
     EarlyTrim,
     /// A unit that was asked to copy a stripe says that it has, and holds nothing of it (LOG.md §6).
     HollowCopies,
+    /// Replicas of a shard do not hear that their states differ (FOLD-X4b).
+    DeafReplicas,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,7 @@ pub struct Options {
 }
 
 impl Broken {
-    pub const ALL: [Broken; 7] = [
+    pub const ALL: [Broken; 8] = [
         Broken::LyingDisks,
         Broken::SkippedFrame,
         Broken::ForgottenSlots,
@@ -69,6 +72,7 @@ impl Broken {
         Broken::ForgetfulVoter,
         Broken::EarlyTrim,
         Broken::HollowCopies,
+        Broken::DeafReplicas,
     ];
 
     /// As the command line has it.
@@ -81,6 +85,7 @@ impl Broken {
             Broken::ForgetfulVoter => "forgetful-voter",
             Broken::EarlyTrim => "early-trim",
             Broken::HollowCopies => "hollow-copies",
+            Broken::DeafReplicas => "deaf-replicas",
         }
     }
 }
@@ -183,6 +188,8 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
         },
         retention_s: cluster::retention_s(&world),
         leaving: Arc::default(),
+        deaf_replicas: options.broken == Some(Broken::DeafReplicas),
+        states: Arc::default(),
     };
     let scenario = Scenario {
         world,
@@ -245,7 +252,7 @@ impl Scenario {
             }
         }
         let birth_lsn = clients[0].birth_lsn;
-        let last_us = self.end(&clients[0], &mut faults).await;
+        let last_us = self.end(&clients, &mut faults).await;
         let history = self.history.take();
         let kept = (self.cluster.retention_s * 1_000_000, last_us);
         // Disks are filled only where there are others; for a moment, nobody has room that is known.
@@ -289,6 +296,7 @@ impl Scenario {
                 network.hollow_copies();
                 vec![vec![Fault::DrainInUse]]
             }
+            Some(Broken::DeafReplicas) => vec![vec![Fault::OddReplica]],
         }
     }
 
@@ -336,7 +344,8 @@ impl Scenario {
     }
 
     /// The last log time, if it can be told.
-    async fn end(&self, client: &Client, faults: &mut Vec<String>) -> u64 {
+    async fn end(&self, clients: &[Client], faults: &mut Vec<String>) -> u64 {
+        let client = &clients[0];
         let operator = self.cluster.outsider(&self.env, "operator");
         let left = leaving::leave(&self.cluster, &self.env, &operator).await;
         faults.extend(left.err());
@@ -350,10 +359,19 @@ impl Scenario {
             faults.push(end.to_string());
         }
         let connector = self.cluster.outsider(&self.env, "judge");
+        if self.cluster.has_damaged() {
+            for client in clients {
+                // What the slots of its session hold goes, and so is compared.
+                faults.extend(client.fs.close().await.err().map(|why| why.to_string()));
+            }
+            let found = states::damage_is_found(&self.cluster, &self.env, &connector).await;
+            faults.extend(found.err());
+        }
         let told_lsn = self.history.told_lsn();
         let compared =
             ending::compare_replicas(&self.cluster, &self.env, connector, told_lsn).await;
         faults.extend(compared.err());
+        faults.extend(states::rows_are_equal(&self.cluster).err());
         let held = leaving::closed_stripes_are_held(&self.cluster, &self.env, &operator).await;
         if let Err(why) = held {
             faults.push(why);

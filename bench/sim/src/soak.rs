@@ -2,7 +2,7 @@
 //! soon an empty replica serves meanwhile (E9, E10).
 use crate::alarms;
 use crate::client::address;
-use crate::cluster::{Cluster, MATERIALIZERS, SEQUENCERS};
+use crate::cluster::{Cluster, SEQUENCERS};
 use crate::history::bytes_of;
 use crate::network::Network;
 use crate::trace::Trace;
@@ -71,6 +71,8 @@ pub fn soak(seed: u64, time: Duration) -> Soaked {
                 snapshot_every: SNAPSHOT_EVERY,
                 retention_s: RETENTION_S,
                 leaving: Arc::default(),
+                deaf_replicas: false,
+                states: Arc::default(),
             };
             let soak = Soak {
                 world,
@@ -163,8 +165,12 @@ impl Soak {
     /// Its store is in memory, so it comes back with nothing. How long it took until it served.
     async fn wipe_a_replica(&self) -> Result<Duration, String> {
         let primary = self.cluster.primary().await;
-        let others = MATERIALIZERS.into_iter().find(|name| *name != primary);
-        let name = others.unwrap_or(MATERIALIZERS[0]);
+        let all = self.cluster.materializers();
+        let name = all
+            .iter()
+            .copied()
+            .find(|name| *name != primary)
+            .unwrap_or(all[0]);
         self.cluster.crash(&self.env, name);
         self.env.sleep(Duration::from_secs(2)).await;
         let begun = self.env.now();

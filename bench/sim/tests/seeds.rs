@@ -125,3 +125,22 @@ fn a_copy_that_holds_nothing_is_caught() {
         assert!(faults.iter().any(told), "{faults:?}");
     }
 }
+
+/// FOLD-X4b: three materializers; one of them is damaged, more than one campaigns, primaries are paused.
+#[test]
+fn three_replicas_find_the_odd_one() {
+    for seed in (28..36).chain([76]) {
+        if let Err(failure) = run(seed, &Options::default()) {
+            panic!("{failure}");
+        }
+    }
+}
+
+/// M3: without it the damage stays, and every role is content.
+#[test]
+fn replicas_that_do_not_hear_that_they_differ_are_caught() {
+    for faults in faults_of(Broken::DeafReplicas, 28..31) {
+        let told = |fault: &String| fault.contains("goes on with a state that was damaged");
+        assert!(faults.iter().any(told), "{faults:?}");
+    }
+}

@@ -28,15 +28,7 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
         Kind::Tick(_) => "Tick".into(),
         Kind::GroupOpened(m) => group_opened(&m.group.clone().unwrap_or_default()),
         Kind::GroupClosed(m) => format!("GroupClosed {}", m.group),
-        Kind::DigestTaken(m) => {
-            let v1::DigestTaken {
-                shard,
-                node_id,
-                lsn,
-                digest,
-            } = m;
-            format!("DigestTaken of shard {shard} by node {node_id} at {lsn}: {digest:016x}")
-        }
+        Kind::DigestTaken(m) => digest_taken(m),
         Kind::SnapshotTaken(m) => {
             let (shard, lsn, extents) = (m.shard, m.lsn, m.extents.len());
             format!("SnapshotTaken of shard {shard} at {lsn}: {extents} extents")
@@ -246,6 +238,18 @@ pub(crate) fn kind_word(kind: i32) -> &'static str {
         Ok(v1::Kind::Symlink) => "symlink",
         Ok(v1::Kind::Unspecified) | Err(_) => "thing",
     }
+}
+
+fn digest_taken(taken: &v1::DigestTaken) -> String {
+    let v1::DigestTaken {
+        shard,
+        node_id,
+        lsn,
+        digest,
+        build,
+    } = taken;
+    let by = format!("DigestTaken of shard {shard} by node {node_id} (build {build})");
+    format!("{by} at {lsn}: {digest:016x}")
 }
 
 #[cfg(test)]

@@ -254,6 +254,12 @@ fn materializer_problems(status: &Status) -> Vec<String> {
                     answer.halted
                 ));
             }
+            Ok(answer) if !answer.doubt.is_empty() => {
+                problems.push(format!(
+                    "materializer of node {id} answers nothing: {}",
+                    answer.doubt
+                ));
+            }
             Ok(answer) => {
                 let told = |group: &v1::Group| Some((group.group, group_problem(status, group)?));
                 short.extend(answer.groups.iter().filter_map(told));
@@ -263,8 +269,33 @@ fn materializer_problems(status: &Status) -> Vec<String> {
     if status.materializers.is_empty() {
         problems.push("no materializer is registered: nothing is served".into());
     }
+    problems.extend(odd_replicas(status));
     problems.extend(short.into_values());
     problems
+}
+
+/// FOLD-X4b: what replicas told last of the same LSN.
+fn odd_replicas(status: &Status) -> Option<String> {
+    let answers = status
+        .materializers
+        .iter()
+        .filter_map(|(_, answer)| answer.as_ref().ok());
+    let newest = answers.max_by_key(|answer| answer.applied_lsn)?;
+    let told = &newest.digests_told;
+    let differs = |one: &v1::DigestTold| {
+        told.iter()
+            .any(|other| other.lsn == one.lsn && other.digest != one.digest)
+    };
+    let listed: Vec<String> = told
+        .iter()
+        .filter(|one| differs(one))
+        .map(|one| format!("node {} {:016x}", one.node_id, one.digest))
+        .collect();
+    let lsn = told.iter().find(|one| differs(one))?.lsn;
+    Some(format!(
+        "replicas folded LSN {lsn} to different digests: {}",
+        listed.join(", ")
+    ))
 }
 
 /// A group that has fewer copies than it should, or none that can be read now.
@@ -364,7 +395,11 @@ fn materializer_json(member: &v1::Member, answer: Option<&v1::MaterializerStatus
             "shard": answer.shard, "role": answer.role, "term": answer.term,
             "applied_lsn": answer.applied_lsn, "durable_lsn": answer.durable_lsn,
             "digest": format!("{:016x}", answer.digest), "sessions": answer.sessions,
-            "entries": answer.entries, "halted": answer.halted,
+            "entries": answer.entries, "halted": answer.halted, "doubt": answer.doubt,
+            "agreed_lsn": answer.agreed_lsn,
+            "digests_told": answer.digests_told.iter().map(|told| json!({
+                "node_id": told.node_id, "lsn": told.lsn, "digest": format!("{:016x}", told.digest),
+            })).collect::<Vec<_>>(),
             "groups": groups.collect::<Vec<_>>(),
         })
     });

@@ -138,6 +138,9 @@ impl SnapshotConfig {
     }
 }
 
+/// More than replicas say in one round, else what they say about digests would be all that they compare.
+const DIGEST_EVERY_MIN: u64 = 16;
+
 /// What a cluster is made with.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,6 +153,8 @@ pub struct ClusterConfig {
     pub file_copies: Option<u32>,
     /// How many materializers hold each shard; default 2.
     pub shard_replicas: Option<u32>,
+    /// Log records from one digest that replicas compare to the next; default 4096.
+    pub digest_every: Option<u64>,
 }
 
 /// A configuration that cannot be used: where, what, and what is allowed.
@@ -271,6 +276,10 @@ impl NodeConfig {
             1,
             7,
         )?;
+        if let Some(every) = self.cluster.digest_every.filter(|n| *n < DIGEST_EVERY_MIN) {
+            let allowed = format!("{DIGEST_EVERY_MIN} and more is allowed");
+            return Err(value("cluster.digest_every", &every.to_string(), &allowed));
+        }
         self.check_voters()?;
         if self.roles.is_empty() {
             return Err(value(

@@ -56,6 +56,7 @@ impl Node {
             peers: connector.clone(),
             shared,
             address: advertised,
+            views: None,
         };
         let roles = match RoleSet::start(place).await {
             Ok(roles) => roles,

@@ -7,6 +7,8 @@ use crate::config::{NodeConfig, RoleName};
 use crate::directory::Directory;
 use anyhow::Context;
 use dfs_env::{Env, Task};
+/// For whoever keeps folded state elsewhere than on disk.
+pub use dfs_materializer::view;
 use dfs_rpc::members::{BeatSource, keep_alive};
 use dfs_rpc::roles::{Connector, PeerConnector};
 use dfs_rpc::serve::SharedRoles;
@@ -19,11 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use unit::Units;
+use view::View;
 
 /// Between attempts to join, and to open a role that ended.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// Later joining attempts that fail are reported, one in so many.
 const REPORT_EVERY: u32 = 25;
+
+/// Makes the store of folded state each time that a materializer is opened.
+pub type Views = Arc<dyn Fn() -> Arc<dyn View> + Send + Sync>;
 
 /// What a process needs before its roles can start.
 pub struct Place {
@@ -38,6 +44,8 @@ pub struct Place {
     pub shared: SharedRoles,
     /// host:port that others are told.
     pub address: String,
+    /// `None`: folded state lies on disk, below the directory.
+    pub views: Option<Views>,
 }
 
 /// Running roles.

@@ -59,6 +59,8 @@ pub struct Folder {
     stamp: Stamp,
     /// Of all frames folded.
     log_bytes: u64,
+    /// LSNs from one recorded digest to the next: a setting of the cluster (FOLD-X4).
+    digest_every: u64,
     records: usize,
 }
 
@@ -67,12 +69,14 @@ impl Folder {
     pub fn new(view: Arc<dyn View>) -> Result<Folder, ViewError> {
         let base = view.snapshot();
         let (stamp, log_bytes) = (base.stamp, state::log_bytes(&base)?);
+        let digest_every = state::digest_every(&base)?;
         Ok(Folder {
             view,
             base,
             layer: Layer::default(),
             stamp,
             log_bytes,
+            digest_every,
             records: 0,
         })
     }
@@ -171,8 +175,11 @@ impl Folder {
         if let Some(record) = record {
             report(&stage, record, folded)?;
             kinds::apply(&mut stage, record)?;
+            if kinds::is_genesis(record) {
+                self.digest_every = state::digest_every(&stage.read())?;
+            }
         }
-        time::keep_digest(&mut stage);
+        time::keep_digest(&mut stage, self.digest_every);
         Ok(())
     }
 
@@ -230,7 +237,7 @@ fn report(stage: &Stage<'_>, record: &v1::Record, folded: &mut Folded) -> Result
     for mutation in &record.mutations {
         if let Some(Kind::DigestTaken(taken)) = &mutation.kind {
             let ours = state::digest(&stage.read(), taken.lsn)?;
-            folded.digests.push((*taken, ours));
+            folded.digests.push((taken.clone(), ours));
         }
         if mutation.kind.as_ref().is_some_and(kinds::is_control) {
             folded.control.push((stage.lsn, mutation.clone()));

@@ -482,6 +482,7 @@ fn digests_of_replicas_are_reported_beside_the_own() {
         node_id: NODE,
         lsn: 4096,
         digest: 5,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
     };
     assert_eq!(folded[0].digests, [(said, None)]);
 }

@@ -4,8 +4,7 @@ use crate::state::keys::{self, letter};
 use crate::view::{Keyspace, Layer};
 use bytes::Bytes;
 
-/// LSNs whose digest is kept are multiples of this, and so many of them are kept.
-pub(crate) const DIGEST_EVERY: u64 = 4096;
+/// So many digests are kept.
 pub(crate) const DIGESTS_KEPT: u64 = 64;
 
 /// `first_lsn` is the first at this log time, `log_bytes` lie before it.
@@ -26,9 +25,9 @@ pub(crate) fn count_bytes(layer: &mut Layer, log_bytes: u64) {
     );
 }
 
-/// After the record at `stage.lsn`.
-pub(crate) fn keep_digest(stage: &mut Stage<'_>) {
-    if !stage.lsn.is_multiple_of(DIGEST_EVERY) {
+/// After the record at `stage.lsn`; those at multiples of `every` are kept.
+pub(crate) fn keep_digest(stage: &mut Stage<'_>, every: u64) {
+    if !stage.lsn.is_multiple_of(every) {
         return;
     }
     let row = Some(number(*stage.digest));
@@ -37,7 +36,7 @@ pub(crate) fn keep_digest(stage: &mut Stage<'_>) {
         &keys::control(letter::DIGEST, &[stage.lsn]),
         row,
     );
-    if let Some(oldest) = stage.lsn.checked_sub(DIGEST_EVERY * DIGESTS_KEPT) {
+    if let Some(oldest) = stage.lsn.checked_sub(every.saturating_mul(DIGESTS_KEPT)) {
         stage.layer.set(
             Keyspace::Control,
             &keys::control(letter::DIGEST, &[oldest]),

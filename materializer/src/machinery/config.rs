@@ -8,6 +8,7 @@ use dfs_rpc::roles::Connector;
 use dfs_wire::v1;
 use tokio::sync::watch;
 
+use super::suspect::Suspect;
 use crate::view::View;
 
 /// The one shard of today. Its primary owns CONTROL as well (FOLD-L4).
@@ -53,6 +54,15 @@ pub enum Store {
     Given(Arc<dyn View>),
 }
 
+impl Store {
+    pub(crate) fn dir(&self) -> Option<PathBuf> {
+        match self {
+            Store::Directory(dir) => Some(dir.clone()),
+            Store::Given(_) => None,
+        }
+    }
+}
+
 /// What a materializer needs to know.
 pub struct MaterializerConfig {
     /// Node id and incarnation of the process.
@@ -69,6 +79,8 @@ pub struct MaterializerConfig {
     pub units: Option<Arc<dyn Connector>>,
     pub snapshots: SnapshotPolicy,
     pub retention: RetentionPolicy,
+    /// What the role that ran before in this process said of its state at its end (FOLD-X4b).
+    pub suspect: Option<Suspect>,
 }
 
 /// How much history this node, as the primary, keeps readable.

@@ -1,49 +1,79 @@
-//! Replicas tell each other their digests through the log, and stop when they differ (FOLD-X4b).
+//! Replicas tell each other their digests through the log; the odd one is found out (FOLD-X4b).
+//!
+//! - `votes.rs`: who is the odd one: pure
+//! - `doubt.rs`: what is done about it
+mod doubt;
+mod votes;
+
 use std::sync::Arc;
 
 use dfs_log::{Appender, Draft};
-use dfs_wire::{Code, Refusal};
+use dfs_wire::{Refusal, v1};
 
 use super::config::SHARD;
 use super::hub::Hub;
 use super::open::view_failed;
 use super::shard::{Command, Office, Shard};
+use super::suspect::Suspect;
 use crate::fold::Folded;
 use crate::plan::control;
 use crate::state;
+use crate::view::Snapshot;
+use doubt::Doubted;
+use votes::Votes;
 
-/// FOLD-X4: digests are recorded at multiples of this.
-const EVERY_LSNS: u64 = 4096;
-
-/// What this replica has told.
+/// What this replica has told, and what it was told.
 #[derive(Default)]
 pub(crate) struct Digests {
+    /// By this process.
     told_lsn: Option<u64>,
     /// A replica that is not the primary needs a lane of its own; it is opened when first needed.
     lane: Option<Box<Appender>>,
     opening: bool,
+    votes: Votes,
+    /// Something new was told, or folded, since it was judged.
+    unjudged: bool,
+    /// Up to where somebody else was reported as the odd one.
+    reported_lsn: u64,
+    doubted: Option<Doubted>,
+}
+
+impl Digests {
+    /// With what the store remembers of what was told.
+    pub(crate) fn open(hub: &Hub, snapshot: &Snapshot) -> Result<Digests, Refusal> {
+        let mut digests = Digests::default();
+        for told in state::digests_told(snapshot, SHARD).map_err(view_failed)? {
+            digests.votes.tell(&v1::DigestTaken {
+                shard: SHARD,
+                node_id: told.node_id,
+                lsn: told.lsn,
+                digest: told.digest,
+                build: String::new(),
+            });
+        }
+        digests.unjudged = true;
+        if let Some(Suspect { lsn, .. }) = hub.suspect().filter(|suspect| suspect.lsn > 0) {
+            digests.doubted = Some(Doubted::unproven(lsn, hub.env.now()));
+        }
+        Ok(digests)
+    }
 }
 
 impl Shard {
-    /// Of two replicas that differ neither may be taken as right: both stop.
-    pub(crate) fn compare_digests(&self, folded: &Folded) -> Result<(), Refusal> {
-        for (taken, held) in &folded.digests {
-            if held.is_some_and(|held| held != taken.digest) {
-                let what = format!("the state at LSN {}", taken.lsn);
-                let why = format!("node {} folded it to another digest", taken.node_id);
-                return Err(Refusal::new(Code::State, what, why).advice(
-                    "Run `verify digest` on both nodes; delete the store of the one that differs",
-                ));
+    pub(super) fn note_digests(&mut self, folded: &Folded) {
+        for (taken, _) in &folded.digests {
+            if taken.shard == SHARD {
+                self.digests.votes.tell(taken);
+                self.digests.unjudged = true;
             }
         }
-        Ok(())
     }
 
     pub(crate) fn tell_digest(&mut self) -> Result<(), Refusal> {
         let snapshot = self.folder.snapshot();
-        let newest = snapshot.stamp.lsn - snapshot.stamp.lsn % EVERY_LSNS;
-        let told = *self.digests.told_lsn.get_or_insert(newest);
-        if newest <= told || self.is_stopping() {
+        let every = state::digest_every(snapshot).map_err(view_failed)?;
+        let newest = snapshot.stamp.lsn - snapshot.stamp.lsn % every;
+        if newest == 0 || self.digests.told_lsn == Some(newest) || self.is_stopping() {
             return Ok(());
         }
         let node_id = self.hub.owner.node_id;
@@ -53,6 +83,16 @@ impl Shard {
         else {
             return Ok(());
         };
+        // By an earlier process, or before the state was folded anew: others may wait for this one's word.
+        let said = state::digests_told(snapshot, SHARD).map_err(view_failed)?;
+        let is_it = |told: &v1::DigestTold| (told.lsn, told.digest) == (newest, digest);
+        if said
+            .iter()
+            .any(|told| told.node_id == node_id && is_it(told))
+        {
+            self.digests.told_lsn = Some(newest);
+            return Ok(());
+        }
         let lane = match (&self.office, &self.digests.lane) {
             (Office::Primary(primary), _) => &primary.appender,
             (_, Some(lane)) => lane,

@@ -1,4 +1,5 @@
 //! What the tasks of one role hold in common.
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,12 +8,14 @@ use dfs_env::Env;
 use dfs_log::SharedLog;
 use dfs_rpc::roles::Connector;
 use dfs_wire::{Refusal, v1};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::config::{RetentionPolicy, SHARD, SnapshotPolicy};
 use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
+use super::suspect::{self, Suspect};
 use crate::state::Term;
 
 pub(crate) struct Hub {
@@ -36,6 +39,10 @@ pub(crate) struct Hub {
     pub(crate) store_full: AtomicBool,
     /// FOLD-T4: told in the keep-alive.
     pub(crate) stepped_down: AtomicBool,
+    /// FOLD-X4b: of the state here, or of the one that has to be folded next.
+    suspect: Mutex<Option<Suspect>>,
+    /// The role's directory, if it has one.
+    dir: Option<PathBuf>,
     failed: watch::Sender<Option<Refusal>>,
 }
 
@@ -53,6 +60,7 @@ impl Hub {
         owner: v1::Owner,
         log: Arc<dyn SharedLog>,
         members: watch::Receiver<Arc<v1::Members>>,
+        (suspect, dir): (Option<Suspect>, Option<PathBuf>),
         (units, snapshot_policy, retention): (
             Option<Arc<dyn Connector>>,
             SnapshotPolicy,
@@ -82,8 +90,47 @@ impl Hub {
             refolds: Semaphore::new(1),
             durable_lsn: AtomicU64::new(0),
             store_full: AtomicBool::new(false),
-            stepped_down: AtomicBool::new(false),
+            // It leaves the shard to another until it has proved itself.
+            stepped_down: AtomicBool::new(suspect.is_some()),
+            suspect: Mutex::new(suspect),
+            dir,
             failed: watch::channel(None).0,
+        }
+    }
+
+    pub(crate) fn suspect(&self) -> Option<Suspect> {
+        *self.suspect.lock()
+    }
+
+    pub(crate) fn suspect_state(&self, suspect: Suspect) {
+        *self.suspect.lock() = Some(suspect);
+    }
+
+    /// A row of it cannot be read: it begins anew, and has nothing to prove.
+    pub(crate) fn suspect_store(&self) {
+        let mut suspect = self.suspect.lock();
+        let known = suspect.unwrap_or(Suspect {
+            lsn: 0,
+            agreed_lsn: u64::MAX,
+            by_majority: true,
+            attempt: 0,
+        });
+        *suspect = Some(Suspect {
+            attempt: known.attempt + 1,
+            ..known
+        });
+    }
+
+    /// The state in place of a wrong one agrees with that of the others.
+    pub(crate) fn proved(&self) {
+        let was_suspect = self.suspect.lock().take().is_some();
+        if let (true, Some(dir)) = (was_suspect, self.dir.clone()) {
+            let env = self.env.clone();
+            self.env.spawn("clear mark", async move {
+                if let Err(error) = env.blocking(move || suspect::clear(&dir)).await {
+                    tracing::warn!(%error, "cannot remove the mark of a state that was wrong");
+                }
+            });
         }
     }
 

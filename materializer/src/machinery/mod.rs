@@ -6,7 +6,7 @@
 //! - `terms.rs`: who owns the shard; `upkeep.rs`: sessions, replicas, groups and ticks of the primary
 //! - `sessions.rs`, `placing.rs`: leases and slots, choice of groups: pure tables of the loop
 //! - `unreadable.rs`: what is said while the log cannot be read on
-//! - `digests.rs`: replicas compare what they folded
+//! - `digests.rs`, `digests/`: replicas compare what they folded; `suspect.rs`: what becomes of a wrong state
 //! - `snapshots.rs`: the state as extents of the system, taken by the primary, loaded by whoever has nothing
 //! - `sweep.rs`: rows below the floor are let go of
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
@@ -29,6 +29,7 @@ mod sessions;
 mod shard;
 mod snapshots;
 mod streams;
+mod suspect;
 mod sweep;
 mod terms;
 mod unreadable;
@@ -40,3 +41,4 @@ mod tests;
 
 pub use config::{MaterializerConfig, RetentionPolicy, SnapshotPolicy, Store};
 pub use role::{MaterializerRole, Progress};
+pub use suspect::Suspect;

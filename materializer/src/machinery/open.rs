@@ -7,8 +7,9 @@ use dfs_env::{Disk, Env};
 use dfs_wire::{Code, Refusal};
 
 use super::config::Store;
+use super::suspect::{self, Suspect};
 use crate::state;
-use crate::view::{LsmView, View, ViewError};
+use crate::view::{LsmView, Stamp, View, ViewError};
 
 /// Inside the role's directory, so that the directory's own lock stays when the store is deleted.
 const VIEW_DIR: &str = "view";
@@ -17,18 +18,44 @@ const VIEW_DIR: &str = "view";
 pub(crate) struct Opened {
     pub(crate) view: Arc<dyn View>,
     pub(crate) disk: Option<Arc<dyn Disk>>,
+    pub(crate) suspect: Option<Suspect>,
 }
 
-pub(crate) async fn open(env: &Env, store: Store, cluster_id: &[u8]) -> Result<Opened, Refusal> {
+/// `suspect`: the state that lies there is wrong.
+pub(crate) async fn open(
+    env: &Env,
+    store: Store,
+    suspect: Option<Suspect>,
+    cluster_id: &[u8],
+) -> Result<Opened, Refusal> {
     let opened = match store {
-        Store::Given(view) => Opened { view, disk: None },
+        Store::Given(view) => {
+            if suspect.is_some() {
+                tracing::warn!("empty a store in memory: its state was wrong");
+                let emptied = view
+                    .begin_load()
+                    .and_then(|()| view.end_load(Stamp::default()));
+                emptied.map_err(view_failed)?;
+            }
+            Opened {
+                view,
+                disk: None,
+                suspect,
+            }
+        }
         Store::Directory(dir) => {
             let disk = env.disk(&dir).map_err(|e| unusable(&dir, &e.to_string()))?;
             let path = dir.join(VIEW_DIR);
-            let view = env.blocking(move || open_or_rebuild(&path)).await?;
+            let opening = move || {
+                let settled = suspect::settle(&dir, &path, suspect);
+                let suspect = settled.map_err(|e| unusable(&dir, &e.to_string()))?;
+                Ok::<_, Refusal>((open_or_rebuild(&path)?, suspect))
+            };
+            let (view, suspect) = env.blocking(opening).await?;
             Opened {
                 view: Arc::new(view),
                 disk: Some(disk),
+                suspect,
             }
         }
     };

@@ -26,6 +26,7 @@ impl Shard {
     fn admit(&mut self, arrival: Arrival) -> Result<(), Refusal> {
         let away = match &self.office {
             _ if self.is_stopping() => super::published::stopped(),
+            Office::Primary(_) if self.is_in_doubt() => self.doubted(),
             Office::Candidate(..) => Refusal::new(
                 Code::Unavailable,
                 "shard 0",
@@ -52,6 +53,11 @@ impl Shard {
         };
         tell(arrival, Err(away));
         Ok(())
+    }
+
+    fn doubted(&self) -> Refusal {
+        let doubt = self.hub.published.doubt();
+        doubt.map_or_else(super::published::stopped, |doubt| doubt.why)
     }
 
     /// One Tick on its way serves all who want the log's time to go on.
@@ -127,7 +133,7 @@ impl Shard {
     /// Plans what is queued, as far as the window goes and no longer than the fold can wait.
     pub(crate) fn plan(&mut self) -> Result<(), Refusal> {
         for _ in 0..PLANS_PER_TURN {
-            if self.held {
+            if self.held || self.is_in_doubt() {
                 break;
             }
             let Some(id) = self.queue.pop_front() else {

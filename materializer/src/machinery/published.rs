@@ -32,6 +32,15 @@ struct Waiting {
     closed: bool,
     /// Nothing newer comes for now: whoever would wait is told at once.
     stuck: Option<Refusal>,
+    doubt: Option<Doubt>,
+}
+
+/// FOLD-X4b: what is folded here may be wrong; nothing is answered from it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Doubt {
+    pub(crate) why: Refusal,
+    /// Askers wait: it may be over in a moment.
+    pub(crate) is_young: bool,
 }
 
 impl Published {
@@ -90,6 +99,25 @@ impl Published {
         self.waiting.lock().stuck.clone()
     }
 
+    /// `None`: it is over.
+    pub(crate) fn set_doubt(&self, doubt: Option<Doubt>) {
+        let woken = {
+            let mut waiting = self.waiting.lock();
+            if waiting.doubt == doubt {
+                return;
+            }
+            waiting.doubt = doubt;
+            waiting.count = 0;
+            std::mem::take(&mut waiting.by_lsn)
+        };
+        drop(woken); // they look again, outside of the lock
+    }
+
+    pub(crate) fn doubt(&self) -> Option<Doubt> {
+        self.waiting.lock().doubt.clone()
+    }
+
+    /// Not for answers: those come from [`Published::at_least`].
     pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, Refusal> {
         self.newest.load_full().ok_or_else(stopped)
     }
@@ -101,8 +129,28 @@ impl Published {
             .map_or(0, |snapshot| snapshot.stamp.lsn)
     }
 
-    /// Waits until everything up to `lsn` is folded.
+    /// Waits until everything up to `lsn` is folded, and may be answered from.
     pub(crate) async fn at_least(&self, lsn: u64) -> Result<Arc<Snapshot>, Refusal> {
+        loop {
+            let told = {
+                let mut waiting = self.waiting.lock();
+                let newest = self.newest()?;
+                let may_wait = match &waiting.doubt {
+                    Some(doubt) if !doubt.is_young => return Err(doubt.why.clone()),
+                    Some(_) => true,
+                    None => false,
+                };
+                if newest.stamp.lsn >= lsn && !may_wait {
+                    return Ok(newest);
+                }
+                waiting.add(lsn)?
+            };
+            let _ = told.await; // or something else changed: it is looked at again
+        }
+    }
+
+    /// Waits until everything up to `lsn` is folded, rightly or not.
+    pub(crate) async fn folded(&self, lsn: u64) -> Result<Arc<Snapshot>, Refusal> {
         loop {
             let told = {
                 let mut waiting = self.waiting.lock();

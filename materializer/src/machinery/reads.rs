@@ -49,7 +49,14 @@ async fn serve_at(hub: Arc<Hub>, view: v1::View, reads: Vec<Read>) {
         return;
     };
     let wait = deadline.saturating_duration_since(hub.env.now());
-    let seen = hub.env.timeout(wait, hub.seen(&view, deadline)).await;
+    // Digests are compared at the same LSN: they need no end, and are told also where they are doubted.
+    let compares = reads
+        .iter()
+        .all(|read| matches!(read.asked, Asked::Digest(_)));
+    let seen = match compares {
+        true => Ok(hub.held()),
+        false => hub.env.timeout(wait, hub.seen(&view, deadline)).await,
+    };
     let seen = seen.unwrap_or_else(|_| Err(too_late()));
     for (n, read) in reads.into_iter().enumerate() {
         if n % READS_PER_TURN == READS_PER_TURN - 1 {
@@ -136,9 +143,9 @@ fn view_of(asked: &Asked) -> v1::View {
         Asked::Stat(request) => request.view,
         Asked::List(request) => request.view,
         Asked::Resolve(request) => request.view,
-        // A digest of what is applied needs no end: digests are compared at the same LSN.
+        // Nobody else asks for this one.
         Asked::Digest(_) => Some(v1::View {
-            view: Some(Wanted::AtLeastLsn(0)),
+            view: Some(Wanted::AtLeastLsn(u64::MAX)),
         }),
         _ => None,
     };
@@ -216,7 +223,7 @@ pub(crate) fn waiter(reply: Reply, deadline: Instant) -> Option<Waiter> {
 
 impl Hub {
     pub(crate) fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {
-        let standing = self.standing.load_full();
+        let (standing, doubt) = (self.standing.load_full(), self.published.doubt());
         let mut answer = v1::MaterializerStatusAnswer {
             node_id: self.owner.node_id,
             shard: SHARD,
@@ -225,6 +232,7 @@ impl Hub {
             owner: standing.term.map(|term| term.owner),
             durable_lsn: self.durable_lsn.load(Ordering::Relaxed),
             halted: standing.halted.clone(),
+            doubt: doubt.map_or_else(String::new, |doubt| doubt.why.to_string()),
             ..Default::default()
         };
         if let Ok(newest) = self.published.newest() {
@@ -239,6 +247,8 @@ impl Hub {
             answer.floor_lsn = state::floor(&*newest).map_err(view_failed)?;
             answer.floor_log_time_us = read::moment_of(&newest, answer.floor_lsn)?.log_time_us;
             answer.snapshot_bytes = snapshots.last().map_or(0, |newest| newest.bytes);
+            answer.agreed_lsn = state::agreed_lsn(&*newest, SHARD).map_err(view_failed)?;
+            answer.digests_told = state::digests_told(&*newest, SHARD).map_err(view_failed)?;
         }
         Ok(answer)
     }

@@ -11,7 +11,7 @@ use super::hub::Hub;
 use super::open::view_failed;
 use super::snapshots::load;
 use super::streams::{Body, Reply};
-use crate::fold::{FoldFrame, Folder};
+use crate::fold::{FoldFrame, Folder, Halt};
 use crate::state;
 use crate::view::{MemoryView, View};
 
@@ -42,8 +42,8 @@ async fn digest_at(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
         );
         return Err(Refusal::new(Code::Invalid, format!("LSN {lsn}"), why));
     }
-    let refolded = refold(hub, lsn).await?;
-    let live = hub.published.at_least(lsn).await?;
+    let refolded = refold(hub, lsn, lsn).await?;
+    let live = hub.published.folded(lsn).await?;
     match state::digest(&*live, lsn).map_err(view_failed)? {
         Some(held) if held != refolded.0 => {
             let why = format!("it holds {held:016x}, the log folds to {:016x}", refolded.0);
@@ -57,11 +57,20 @@ async fn digest_at(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
     }
 }
 
-async fn refold(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
+/// FOLD-X4b: beside the store, from what all agreed on.
+pub(crate) async fn aside(hub: &Arc<Hub>, lsn: u64, agreed_lsn: u64) -> Result<u64, Refusal> {
+    let Ok(_one) = hub.refolds.try_acquire() else {
+        return Err(Refusal::new(Code::Busy, "refold", "another one is running"));
+    };
+    Ok(refold(hub, lsn, agreed_lsn).await?.0)
+}
+
+/// From a snapshot at or below `snapshot_max`, if the log does not go back to 1.
+async fn refold(hub: &Arc<Hub>, lsn: u64, snapshot_max: u64) -> Result<(u64, u64), Refusal> {
     let view: Arc<dyn View> = Arc::new(MemoryView::new());
     let history = load::history(hub).await?;
     if history.trim_lsn > 1 {
-        load::newest(hub, &view, &history, lsn).await?;
+        load::newest(hub, &view, &history, snapshot_max).await?;
     }
     let mut folder = Folder::new(view).map_err(view_failed)?;
     let stamp = folder.stamp();
@@ -132,7 +141,10 @@ fn up_to(at: FrameAt, lsn: u64) -> Result<FoldFrame, Refusal> {
     })
 }
 
-pub(crate) fn halted(halt: &crate::fold::Halt) -> Refusal {
+pub(crate) fn halted(halt: &Halt) -> Refusal {
+    if let Halt::View(error) = halt {
+        return view_failed(error.clone()); // it is the store, not the log
+    }
     Refusal::new(Code::State, "the fold", halt.to_string())
         .advice("Run a build that knows it; nothing was skipped")
 }

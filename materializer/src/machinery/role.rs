@@ -24,6 +24,7 @@ use super::reads::{self, Read};
 use super::shard::{Command, Shard};
 use super::snapshots;
 use super::streams::{Incoming, Reply, Stream};
+use super::suspect::Suspect;
 use super::sweep;
 use crate::view::View;
 
@@ -57,7 +58,13 @@ impl MaterializerRole {
         log: Arc<dyn SharedLog>,
     ) -> Result<Arc<MaterializerRole>, Refusal> {
         let env = env.group(format!("materializer {}", config.owner.node_id));
-        let Opened { view, disk } = open::open(&env, config.store, &config.cluster_id).await?;
+        let dir = config.store.dir();
+        let opened = open::open(&env, config.store, config.suspect, &config.cluster_id).await?;
+        let Opened {
+            view,
+            disk,
+            suspect,
+        } = opened;
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
         let senders = (arrivals, commands);
@@ -67,6 +74,7 @@ impl MaterializerRole {
             config.owner,
             log,
             config.members,
+            (suspect, dir),
             storing,
             senders,
         );
@@ -121,6 +129,11 @@ impl MaterializerRole {
     /// Why it serves nothing newer, when waiting does not cure it: a range of the log is lost (LOG-R3).
     pub fn lost(&self) -> Option<Refusal> {
         self.hub.published.stuck().filter(|why| !why.is_retryable())
+    }
+
+    /// FOLD-X4b: once it has ended, for whoever opens it again.
+    pub fn suspect(&self) -> Option<Suspect> {
+        self.hub.suspect()
     }
 
     /// For the keep-alive of the process.

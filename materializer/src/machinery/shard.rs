@@ -36,6 +36,11 @@ pub(crate) enum Command {
     Probed(Ticket, bool),
     /// For a replica's digests.
     DigestLane(Option<Box<Appender>>),
+    /// FOLD-X4b: the digest to which the log folds.
+    Refolded {
+        lsn: u64,
+        outcome: Result<u64, Refusal>,
+    },
     SnapshotEnded(Result<super::snapshots::Ended, Refusal>),
     Stop,
 }
@@ -69,6 +74,8 @@ pub(crate) struct Shard {
     pub(crate) snapshots: super::snapshots::Snapshots,
     /// The end of the log when it was first asked for: what lies before it is old.
     end_at_start: Option<u64>,
+    /// FOLD-X4b: its state, as wrong.
+    pub(crate) gave_up: bool,
     pub(super) stopping: bool,
 }
 
@@ -151,6 +158,7 @@ impl Shard {
         let snapshot = folder.snapshot().clone();
         let term = state::term(&snapshot, SHARD).map_err(view_failed)?;
         let upkeep = super::upkeep::Upkeep::new(hub.env.now());
+        let digests = super::digests::Digests::open(&hub, &snapshot)?;
         hub.published.publish(snapshot);
         Ok(Shard {
             hub,
@@ -171,9 +179,10 @@ impl Shard {
             outcomes: Vec::new(),
             orphans: None,
             upkeep,
-            digests: super::digests::Digests::default(),
+            digests,
             snapshots: super::snapshots::Snapshots::default(),
             end_at_start: None,
+            gave_up: false,
             stopping: false,
         })
     }
@@ -195,6 +204,10 @@ impl Shard {
                 }
                 Err(refusal) => {
                     tracing::error!(%refusal, "stop folding");
+                    let is_odd = std::mem::take(&mut self.gave_up);
+                    if refusal.code() == Code::Corrupt && !is_odd {
+                        self.hub.suspect_store();
+                    }
                     return refusal;
                 }
             }
@@ -244,14 +257,14 @@ impl Shard {
         let mut next_turn = turn();
         self.turn()?;
         loop {
-            let more = !self.queue.is_empty() && !self.held;
+            let more = !self.queue.is_empty() && !self.held && !self.is_in_doubt();
             let step = tokio::select! {
                 biased;
                 command = self.commanded.recv() => command.map_or(Step::End, Step::Command),
                 () = &mut next_turn => Step::Turn,
                 batch = follower.next() => Step::Log(batch),
                 Ok(()) = members.changed() => Step::Turn,
-                arrived = self.arriving.recv(), if self.queue.len() < QUEUE_FULL => {
+                arrived = self.arriving.recv(), if self.takes_requests() => {
                     arrived.map_or(Step::End, Step::Arrived)
                 }
                 () = tokio::task::yield_now(), if more => Step::Plan,
@@ -285,7 +298,7 @@ impl Shard {
 
     /// So that a busy log does not keep requests waiting.
     fn arrive_waiting(&mut self) -> Result<(), Refusal> {
-        while self.queue.len() < QUEUE_FULL {
+        while self.takes_requests() {
             let Ok(arrivals) = self.arriving.try_recv() else {
                 break;
             };
@@ -294,12 +307,17 @@ impl Shard {
         Ok(())
     }
 
+    fn takes_requests(&self) -> bool {
+        self.queue.len() < QUEUE_FULL && !self.holds_requests()
+    }
+
     pub(super) fn obey(&mut self, command: Command) -> Result<(), Refusal> {
         match command {
             Command::Lane(claim, lane) => self.take_lane(claim, lane.map(|lane| *lane)),
             Command::Ended { round, next_lsn } => self.heard_end(round, next_lsn),
             Command::Probed(ticket, answers) => self.probed(ticket, answers),
             Command::DigestLane(lane) => self.take_digest_lane(lane),
+            Command::Refolded { lsn, outcome } => self.refolded(lsn, outcome),
             Command::SnapshotEnded(outcome) => self.snapshot_ended(outcome),
             Command::Stop => {
                 self.stopping = true;
@@ -356,6 +374,7 @@ impl Shard {
         for outcome in std::mem::take(&mut self.outcomes) {
             self.settle(outcome)?;
         }
+        self.judge_digests()?;
         self.answer_refusals()
     }
 
@@ -369,7 +388,7 @@ impl Shard {
         for (lsn, mutation) in &folded.control {
             self.observe(*lsn, folded.log_time_us, lane, mutation)?;
         }
-        self.compare_digests(&folded)?;
+        self.note_digests(&folded);
         if let Office::Candidate(appender, _) = &self.office
             && appender.trail().has(lane)
         {
@@ -529,7 +548,9 @@ impl Shard {
             // Another came first: ours, if any, will be void.
             Office::Candidate(..) | Office::Replica => {}
         }
-        self.hub.stepped_down.store(false, Ordering::Relaxed);
+        if !self.is_in_doubt() {
+            self.hub.stepped_down.store(false, Ordering::Relaxed);
+        }
         self.stand();
         Ok(())
     }
@@ -604,7 +625,7 @@ impl Shard {
         let role = match (&self.office, self.term) {
             (Office::Primary(_), _) => "primary",
             // Its own earlier incarnation cannot be asked: it is about to follow itself.
-            (_, Some(term)) if term.owner.node_id != own_node && self.has_caught_up() => "replica",
+            (_, Some(term)) if term.owner.node_id != own_node && self.may_answer() => "replica",
             _ => "catching up",
         };
         let halted = self.hub.standing.load().halted.clone();
@@ -613,6 +634,10 @@ impl Shard {
             term: self.term,
             halted,
         }));
+    }
+
+    fn may_answer(&self) -> bool {
+        self.has_caught_up() && !self.is_in_doubt()
     }
 
     pub(crate) fn has_caught_up(&self) -> bool {

@@ -163,7 +163,11 @@ impl Shard {
 
     /// FOLD-T3: asked again at every turn, while this node is a replica.
     pub(crate) fn consider_claim(&mut self) -> Result<(), Refusal> {
-        if self.upkeep.claiming || self.is_stopping() || self.leaves_it_to_another()? {
+        if self.upkeep.claiming
+            || self.is_stopping()
+            || self.is_in_doubt()
+            || self.leaves_it_to_another()?
+        {
             return Ok(());
         }
         let claim = self.claim()?;
@@ -237,7 +241,7 @@ impl Shard {
         self.upkeep.claiming = false;
         let Some(appender) = lane else { return Ok(()) };
         let is_replica = matches!(self.office, Office::Replica);
-        if !is_replica || self.is_stopping() || self.claim()? != claim {
+        if !is_replica || self.is_stopping() || self.is_in_doubt() || self.claim()? != claim {
             return Ok(());
         }
         let owner = self.hub.owner;

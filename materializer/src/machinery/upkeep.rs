@@ -115,6 +115,8 @@ impl Shard {
             Office::Replica => self.consider_claim()?,
             Office::Candidate(..) => {}
             Office::Primary(_) if self.is_stopping() => {}
+            // Nobody's silence either: renewals wait for the verdict.
+            Office::Primary(_) if self.is_in_doubt() => self.restart_leases(now),
             Office::Primary(_) => {
                 self.suspect_own_lane(now)?;
                 self.tend_sessions(now, stalled);
@@ -125,10 +127,19 @@ impl Shard {
             }
         }
         if self.has_caught_up() {
+            self.judge_digests()?;
             self.tell_digest()?;
         }
         self.stand();
         Ok(())
+    }
+
+    fn restart_leases(&mut self, now: Instant) {
+        let log_time_us = self.folder.snapshot().stamp.log_time_us;
+        self.sessions.restart_leases(Now {
+            own: now,
+            log_time_us,
+        });
     }
 
     fn log_stands_still(&self, now: Instant) -> bool {

@@ -75,6 +75,11 @@ impl Hub {
         }
     }
 
+    /// As it is, rightly or not: for whoever compares.
+    pub(crate) fn held(&self) -> Result<Seen, Refusal> {
+        Ok(Seen::head(self.published.newest()?, 0))
+    }
+
     /// LOG-I10.
     async fn linearizable(&self) -> Result<Seen, Refusal> {
         let end = self.end().await?;
@@ -87,13 +92,13 @@ impl Hub {
         let fresh = self.published.fresh_since();
         let age = fresh.map(|since| self.env.now().saturating_duration_since(since));
         match age {
-            Some(age) if age <= age_max => Ok(Seen::head(self.published.newest()?, 0)),
+            Some(age) if age <= age_max => Ok(Seen::head(self.published.at_least(0).await?, 0)),
             _ => self.linearizable().await,
         }
     }
 
     async fn at_lsn(&self, lsn: u64) -> Result<Seen, Refusal> {
-        let newest = self.published.newest()?;
+        let newest = self.published.at_least(0).await?;
         if lsn <= newest.stamp.lsn {
             return Seen::past(newest, lsn, 0); // the past needs no end
         }
@@ -109,7 +114,7 @@ impl Hub {
     }
 
     async fn at_time(&self, time_us: u64, deadline: Instant) -> Result<Seen, Refusal> {
-        let newest = self.published.newest()?;
+        let newest = self.published.at_least(0).await?;
         if newest.stamp.log_time_us > time_us {
             let lsn = read::resolve_time(&newest, time_us)?.lsn;
             return Seen::past(newest, lsn, 0);

@@ -161,6 +161,7 @@ pub fn digest_taken(shard: u64, node_id: u64, lsn: u64, digest: u64) -> Planned 
         node_id,
         lsn,
         digest,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
     };
     planned(
         record(vec![Kind::DigestTaken(taken)], "", None),

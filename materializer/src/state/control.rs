@@ -2,7 +2,8 @@
 use super::keys::{self, letter};
 use super::rows::value_of;
 use super::values::{
-    CountsValue, FloorValue, NonceValue, OrderValue, SessionValue, SlotValue, TermValue,
+    AgreedValue, CountsValue, DigestValue, FloorValue, NonceValue, OrderValue, SessionValue,
+    SlotValue, TermValue,
 };
 use super::{Session, Slot, Term};
 use crate::view::{Keyspace, Read, ViewError};
@@ -140,7 +141,39 @@ pub fn groups(read: &dyn Read) -> Result<Vec<v1::Group>, ViewError> {
         .collect()
 }
 
-/// The digest in the ring (LSN ≡ 0 mod 4096, the last 64; FOLD-X4). That of the snapshot is in its stamp.
+/// What the cluster was made with, where it says nothing.
+const DIGEST_EVERY: u64 = 4096;
+
+/// LSNs from one recorded digest to the next (FOLD-X4).
+pub fn digest_every(read: &dyn Read) -> Result<u64, ViewError> {
+    let settings = cluster(read)?.and_then(|cluster| cluster.settings);
+    let told = settings.map_or(0, |settings| settings.digest_every);
+    Ok(if told == 0 { DIGEST_EVERY } else { told })
+}
+
+/// What each node told last, by rising node id (FOLD-X4b).
+pub fn digests_told(read: &dyn Read, shard: u64) -> Result<Vec<v1::DigestTold>, ViewError> {
+    let (from, to) = keys::all_of(letter::DIGEST_OF, shard);
+    let rows = read.scan(Keyspace::Control, &from, &to);
+    rows.map(|row| {
+        let (key, row) = row?;
+        let DigestValue { lsn, digest } = value_of(row)?;
+        Ok(v1::DigestTold {
+            node_id: keys::last_number(&key),
+            lsn,
+            digest,
+        })
+    })
+    .collect()
+}
+
+/// The last LSN at which all replicas told the same digest (FOLD-X4b); 0: none.
+pub fn agreed_lsn(read: &dyn Read, shard: u64) -> Result<u64, ViewError> {
+    let agreed = value::<AgreedValue>(read, &keys::control(letter::AGREED, &[shard]))?;
+    Ok(agreed.map_or(0, |agreed| agreed.lsn))
+}
+
+/// The digest in the ring (multiples of [`digest_every`], the last 64; FOLD-X4). That of the snapshot is in its stamp.
 pub fn digest(read: &dyn Read, lsn: u64) -> Result<Option<u64>, ViewError> {
     let row = read.get(Keyspace::Control, &keys::control(letter::DIGEST, &[lsn]))?;
     Ok(row.and_then(|row| Some(u64::from_le_bytes(*row.first_chunk()?))))

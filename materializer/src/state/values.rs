@@ -124,6 +124,13 @@ pub(crate) struct DigestValue {
     pub(crate) digest: u64,
 }
 
+/// Up to where all replicas told the same digest. Follows from what they told; not an effect.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AgreedValue {
+    #[prost(uint64, tag = "1")]
+    pub(crate) lsn: u64,
+}
+
 /// What was true below cannot be read.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct FloorValue {

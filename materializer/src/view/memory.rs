@@ -23,6 +23,20 @@ impl MemoryView {
     pub fn new() -> MemoryView {
         MemoryView::default()
     }
+
+    /// Flips a bit in the last byte of a row, as bad memory does: the `nth` one modulo how many there are. Who
+    /// folds sees it after its next commit. What the row was made to be; `None`: there is none.
+    pub fn rot(&self, space: Keyspace, nth: usize) -> Option<(Bytes, Bytes)> {
+        let rows = &mut self.rows.lock().spaces[space as usize];
+        let is_row = |row: &(&Bytes, &Bytes)| row.0.as_ref() != STAMP_KEY && !row.1.is_empty();
+        let count = rows.iter().filter(is_row).count();
+        let (key, value) = rows.iter().filter(is_row).nth(nth % count.max(1))?;
+        let (key, mut rotten) = (key.clone(), value.to_vec());
+        *rotten.last_mut()? ^= 1;
+        let rotten = Bytes::from(rotten);
+        rows.insert(key.clone(), rotten.clone());
+        Some((key, rotten))
+    }
 }
 
 impl View for MemoryView {

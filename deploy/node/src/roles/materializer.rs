@@ -1,11 +1,10 @@
 //! The materializer of a process: opened, watched, and opened again when it ends.
-use super::{Place, RETRY_EVERY};
+use super::{Place, RETRY_EVERY, Views};
 use crate::config::NodeConfig;
 use dfs_env::{Env, Task};
 use dfs_log::ClusterLog;
-use dfs_materializer::view::MemoryView;
 use dfs_materializer::{
-    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store,
+    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store, Suspect,
 };
 use dfs_rpc::roles::{Connector, Materializer as _};
 use dfs_rpc::serve::SharedRoles;
@@ -17,12 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// The one there is.
+const SHARD: u64 = 0;
 /// How often a starting materializer is asked whether it serves.
 const SERVING_EVERY: Duration = Duration::from_millis(5);
 
 /// The one materializer that may run here now.
 pub(super) struct Materializers {
     running: Mutex<Option<Arc<MaterializerRole>>>,
+    /// What the one that ran before said of its state (FOLD-X4b).
+    suspect: Mutex<Option<Suspect>>,
     failed: watch::Sender<Option<Refusal>>,
 }
 
@@ -30,6 +33,7 @@ pub(super) struct Materializers {
 struct Opening {
     env: Env,
     store: PathBuf,
+    views: Option<Views>,
     owner: v1::Owner,
     rank: u32,
     cluster_id: bytes::Bytes,
@@ -46,6 +50,7 @@ impl Materializers {
     pub(super) fn new() -> Arc<Materializers> {
         Arc::new(Materializers {
             running: Mutex::default(),
+            suspect: Mutex::default(),
             failed: watch::Sender::new(None),
         })
     }
@@ -60,6 +65,7 @@ impl Materializers {
         let opening = Opening {
             env: place.env.clone(),
             store: place.directory.materializer(),
+            views: place.views.clone(),
             owner,
             rank: place.config.rank,
             cluster_id,
@@ -80,11 +86,13 @@ impl Materializers {
     /// A failed store or a lost disk ends the role; it is opened again, and folds again what it lost.
     async fn keep_open(&self, opening: Opening) {
         loop {
-            let refusal = match opening.open().await {
+            let suspect = *self.suspect.lock();
+            let refusal = match opening.open(suspect).await {
                 Ok(role) => {
                     *self.running.lock() = Some(role.clone());
                     opening.shared.write().materializer = Some(role.clone());
                     let refusal = role.failed().await;
+                    *self.suspect.lock() = role.suspect();
                     opening.shared.write().materializer = None;
                     *self.running.lock() = None;
                     role.stop().await;
@@ -107,7 +115,16 @@ impl Materializers {
 
     pub(super) fn progress(&self) -> Progress {
         let running = self.running.lock().clone();
-        running.map(|role| role.progress()).unwrap_or_default()
+        let suspect = *self.suspect.lock();
+        match (running, suspect) {
+            (Some(role), _) => role.progress(),
+            // FOLD-X4b: it takes as long as it takes to fold the state anew; the others need not wait.
+            (None, Some(_)) => Progress {
+                stepped_down: vec![SHARD],
+                ..Progress::default()
+            },
+            (None, None) => Progress::default(),
+        }
     }
 
     /// Also when nothing but a person's help makes it serve: it answers with what is lost (LOG-R3).
@@ -137,7 +154,7 @@ impl Materializers {
 }
 
 impl Opening {
-    async fn open(&self) -> Result<Arc<MaterializerRole>, Refusal> {
+    async fn open(&self, suspect: Option<Suspect>) -> Result<Arc<MaterializerRole>, Refusal> {
         let config = MaterializerConfig {
             owner: self.owner,
             rank: self.rank,
@@ -148,6 +165,7 @@ impl Opening {
             units: Some(self.connector.clone()),
             snapshots: self.snapshots,
             retention: self.retention,
+            suspect,
         };
         MaterializerRole::start(self.env.clone(), config, self.log.clone()).await
     }
@@ -155,10 +173,9 @@ impl Opening {
     /// The store on disk has threads and files of its own, which no seed decides: a simulated process
     /// keeps folded state in memory, and folds the log again after a restart.
     fn store(&self) -> Store {
-        if self.env.is_simulated() {
-            Store::Given(Arc::new(MemoryView::new()))
-        } else {
-            Store::Directory(self.store.clone())
+        match &self.views {
+            Some(views) => Store::Given(views()),
+            None => Store::Directory(self.store.clone()),
         }
     }
 }
@@ -177,5 +194,6 @@ fn settings(config: &NodeConfig) -> v1::Settings {
         inline_bytes_max: INLINE_BYTES_DEFAULT as u32,
         retention_us: config.retention.made_with_us(),
         lease_us: SESSION_LEASE_US,
+        digest_every: config.cluster.digest_every.unwrap_or(0),
     }
 }

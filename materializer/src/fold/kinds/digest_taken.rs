@@ -1,7 +1,8 @@
-//! `DigestTaken`: what a replica said its digest was (FOLD-X4b).
+//! `DigestTaken`: what a replica said its digest was, and up to where all said the same (FOLD-X4b).
 use crate::fold::Stage;
 use crate::state::keys::{self, letter};
-use crate::state::values::DigestValue;
+use crate::state::values::{AgreedValue, DigestValue};
+use crate::state::{digests_told, replicas};
 use crate::view::{Keyspace, ViewError};
 use dfs_wire::v1;
 
@@ -11,5 +12,21 @@ pub(crate) fn apply(stage: &mut Stage<'_>, taken: &v1::DigestTaken) -> Result<()
         lsn: taken.lsn,
         digest: taken.digest,
     };
-    stage.put(Keyspace::Control, &key, Some(&value))
+    stage.put(Keyspace::Control, &key, Some(&value))?;
+    if is_agreed(stage, taken)? {
+        let agreed = AgreedValue { lsn: taken.lsn };
+        stage.put_derived(&keys::control(letter::AGREED, &[taken.shard]), &agreed);
+    }
+    Ok(())
+}
+
+/// By what was told, never by what is held here: the row is the same on a replica that is wrong.
+fn is_agreed(stage: &Stage<'_>, taken: &v1::DigestTaken) -> Result<bool, ViewError> {
+    let read = stage.read();
+    let told = digests_told(&read, taken.shard)?;
+    let said_so = |node: &u64| {
+        let mut told = told.iter().filter(|told| told.node_id == *node);
+        told.any(|told| (told.lsn, told.digest) == (taken.lsn, taken.digest))
+    };
+    Ok(replicas(&read, taken.shard)?.iter().all(said_so))
 }

@@ -83,3 +83,9 @@ pub(crate) fn is_control(kind: &Kind) -> bool {
         | Kind::ParentTouched(_) => false,
     }
 }
+
+/// What settings come with (FOLD-T0).
+pub(crate) fn is_genesis(record: &v1::Record) -> bool {
+    let is_it = |mutation: &v1::Mutation| matches!(mutation.kind, Some(Kind::ClusterCreated(_)));
+    record.mutations.iter().any(is_it)
+}

@@ -1,4 +1,5 @@
 //! The role on a log in memory, in a simulated world: clients, nodes and members made by hand.
+mod digests;
 mod end_to_end;
 mod floor;
 mod on_disk;
@@ -25,7 +26,9 @@ use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
 use tokio::sync::{mpsc, watch};
 
-use super::{MaterializerConfig, MaterializerRole, RetentionPolicy, SnapshotPolicy, Store};
+use super::{
+    MaterializerConfig, MaterializerRole, RetentionPolicy, SnapshotPolicy, Store, Suspect,
+};
 use crate::view::{MemoryView, View};
 
 const CLUSTER: &[u8] = b"a cluster of 16B";
@@ -42,6 +45,7 @@ struct Cluster {
     units: Option<Arc<dyn Connector>>,
     snapshots: SnapshotPolicy,
     retention: RetentionPolicy,
+    settings: v1::Settings,
 }
 
 impl Cluster {
@@ -60,6 +64,7 @@ impl Cluster {
             units: None,
             snapshots: SnapshotPolicy::default(),
             retention: RetentionPolicy::default(),
+            settings: settings(),
         }
     }
 
@@ -79,22 +84,34 @@ impl Cluster {
     /// A new incarnation of the node.
     async fn try_start_with(&mut self, node_id: u64, view: Arc<dyn View>) -> Result<Node, Refusal> {
         self.incarnations += 1;
+        self.set_member(materializer(node_id, self.incarnations));
+        self.open(node_id, view, None).await
+    }
+
+    /// As the node's process does, perhaps again.
+    async fn open(
+        &self,
+        node_id: u64,
+        view: Arc<dyn View>,
+        suspect: Option<Suspect>,
+    ) -> Result<Node, Refusal> {
+        let incarnation = self.member(node_id).incarnation;
         let owner = v1::Owner {
             node_id,
-            incarnation: self.incarnations,
+            incarnation,
         };
-        self.set_member(materializer(node_id, owner.incarnation));
         let env = self.world.node(&format!("node {node_id}"));
         let config = MaterializerConfig {
             owner,
             rank: node_id as u32,
             cluster_id: CLUSTER.into(),
             store: Store::Given(view),
-            settings: settings(),
+            settings: self.settings,
             members: self.members.subscribe(),
             units: self.units.clone(),
             snapshots: self.snapshots,
             retention: self.retention,
+            suspect,
         };
         let role = MaterializerRole::start(env.clone(), config, self.log.clone()).await?;
         Ok(Node { env, role })
@@ -157,6 +174,7 @@ fn settings() -> v1::Settings {
         inline_bytes_max: 16 << 10,
         retention_us: 0,
         lease_us: LEASE_US,
+        digest_every: 0,
     }
 }
 

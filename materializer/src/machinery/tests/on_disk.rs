@@ -3,6 +3,15 @@ use super::*;
 use std::path::Path;
 
 async fn start(log: &Arc<MemoryLog>, dir: &Path, incarnation: u64) -> Node {
+    start_suspect(log, dir, incarnation, None).await
+}
+
+async fn start_suspect(
+    log: &Arc<MemoryLog>,
+    dir: &Path,
+    incarnation: u64,
+    suspect: Option<Suspect>,
+) -> Node {
     let env = Env::real();
     let config = MaterializerConfig {
         owner: v1::Owner {
@@ -12,11 +21,15 @@ async fn start(log: &Arc<MemoryLog>, dir: &Path, incarnation: u64) -> Node {
         rank: 0,
         cluster_id: CLUSTER.into(),
         store: Store::Directory(dir.into()),
-        settings: settings(),
+        settings: v1::Settings {
+            digest_every: 8,
+            ..settings()
+        },
         members: watch::channel(Arc::default()).1,
         units: None,
         snapshots: SnapshotPolicy::default(),
         retention: Default::default(),
+        suspect,
     };
     let role = MaterializerRole::start(env.clone(), config, log.clone())
         .await
@@ -85,10 +98,52 @@ async fn the_store_of_another_cluster_is_refused() {
         units: None,
         snapshots: SnapshotPolicy::default(),
         retention: Default::default(),
+        suspect: None,
     };
     let refused = MaterializerRole::start(Env::real(), config, log).await;
     assert_eq!(
         refused.err().map(|refusal| refusal.code()),
         Some(Code::Mismatch)
     );
+}
+
+/// FOLD-X4b: nothing of a wrong state is erased, and the new one has proved itself before it serves.
+#[tokio::test]
+async fn a_wrong_store_is_set_aside() {
+    let log = MemoryLog::new(Env::real());
+    let dir = tempfile::tempdir().unwrap();
+    let node = start(&log, dir.path(), 1).await;
+    let mut client = node.client().await;
+    client.open_session(7).await;
+    for n in 1..=20 {
+        let op = create(&format!("f{n}"), b"x");
+        client.mutate(0, n, op).await.unwrap();
+    }
+    let before = node.digest().await;
+    node.role.stop().await;
+    drop((node, client));
+    let suspect = Suspect {
+        lsn: 4,
+        agreed_lsn: 0,
+        by_majority: false,
+        attempt: 1,
+    };
+    let node = start_suspect(&log, dir.path(), 1, Some(suspect)).await;
+    assert!(dir.path().join("view.odd").is_dir());
+    let mut client = node.client().await;
+    assert_eq!(client.names("", None).await.unwrap().len(), 20);
+    let ask = request(Op::Digest(v1::DigestRequest { at_lsn: before.0 }));
+    let Some(Body::Digest(answer)) = client.ask(ask).await.unwrap().body else {
+        panic!("a digest")
+    };
+    assert_eq!(answer.digest, before.1);
+    assert_eq!(node.role.suspect(), None);
+    for _ in 0..PATIENCE_MS {
+        if !dir.path().join("odd").exists() {
+            node.role.stop().await;
+            return;
+        }
+        tick(&node.env).await;
+    }
+    panic!("the mark stays");
 }

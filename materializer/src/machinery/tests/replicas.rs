@@ -1,7 +1,6 @@
 //! Two replicas, restarts, and the change of the primary (FOLD-T, G4).
 use super::*;
 use dfs_log::SharedLog;
-use prost::Message;
 use std::time::Duration;
 
 #[test]
@@ -158,7 +157,7 @@ fn cut_always(env: &Env, log: &Arc<MemoryLog>) -> dfs_env::Task<()> {
     })
 }
 
-fn append(lane: &dfs_log::Appender, planned: crate::plan::Planned) {
+pub(super) fn append(lane: &dfs_log::Appender, planned: crate::plan::Planned) {
     let draft = dfs_log::Draft {
         tags: planned.tags,
         guards: planned.guards_encoded,
@@ -278,75 +277,4 @@ fn a_primary_whose_records_are_stuck_leaves_its_office_to_the_other() {
         client.ask(retry).await.unwrap();
         assert_eq!(client.names("", None).await.unwrap(), ["f"]);
     });
-}
-
-#[test]
-fn replicas_tell_their_digests_and_one_that_differs_stops() {
-    SimWorld::run(47, |world| async move {
-        let mut cluster = Cluster::new(&world);
-        let first = cluster.start(1).await;
-        first.is("primary").await;
-        let second = cluster.start(2).await;
-        first.env.sleep(Duration::from_secs(1)).await;
-        let mut client = first.client().await;
-        client.open_session(7).await;
-        for n in 0..70 {
-            let make = |slot| client.mutation(slot, n + 1, create(&format!("{n}-{slot}"), b"x"));
-            for id in client.send((0..64).map(make).collect()).await {
-                client.answer(id).await;
-            }
-        }
-        first.env.sleep(Duration::from_secs(1)).await;
-        let told = told_digests(&cluster).await;
-        assert_eq!(
-            told.iter().map(|told| told.lsn).collect::<Vec<_>>(),
-            [4096, 4096]
-        );
-        assert_eq!(told[0].digest, told[1].digest);
-        assert_ne!(told[0].node_id, told[1].node_id);
-
-        let lane = cluster
-            .log
-            .appender(v1::Owner {
-                node_id: 2,
-                incarnation: 0,
-            })
-            .await
-            .unwrap();
-        let wrong = crate::plan::control::digest_taken(0, 2, 4096, told[0].digest + 1);
-        append(&lane, wrong);
-        assert_eq!(first.role.failed().await.code(), Code::State);
-        assert_eq!(second.role.failed().await.code(), Code::State);
-    });
-}
-
-async fn told_digests(cluster: &Cluster) -> Vec<v1::DigestTaken> {
-    let mut told = Vec::new();
-    let end = cluster.log.end(true).await.unwrap();
-    let mut follower = cluster
-        .log
-        .follow(1, dfs_log::Follow::default())
-        .await
-        .unwrap();
-    loop {
-        for event in follower.next().await.unwrap().events {
-            match event {
-                dfs_log::Event::Frame(at) => {
-                    let records = at.frame.records().unwrap();
-                    told.extend(records.iter().flat_map(|record| {
-                        let record = v1::Record::decode(record.clone()).unwrap();
-                        record
-                            .mutations
-                            .into_iter()
-                            .filter_map(|mutation| match mutation.kind {
-                                Some(v1::mutation::Kind::DigestTaken(taken)) => Some(taken),
-                                _ => None,
-                            })
-                    }));
-                }
-                dfs_log::Event::Through { lsn, .. } if lsn + 1 >= end.next_lsn => return told,
-                dfs_log::Event::Through { .. } => {}
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@ use crate::view::dump;
 use dfs_log::SharedLog;
 use std::time::Duration;
 
-fn cluster(world: &SimWorld, every_records: u64) -> (Cluster, Shelf) {
+pub(super) fn cluster(world: &SimWorld, every_records: u64) -> (Cluster, Shelf) {
     let shelf = Shelf::default();
     let mut cluster = Cluster::new(world);
     cluster.units = Some(Arc::new(shelf.clone()));
@@ -18,7 +18,7 @@ fn cluster(world: &SimWorld, every_records: u64) -> (Cluster, Shelf) {
 }
 
 impl Client {
-    async fn snapshot(&mut self) -> Result<v1::SnapshotMade, Refusal> {
+    pub(super) async fn snapshot(&mut self) -> Result<v1::SnapshotMade, Refusal> {
         let taken = self
             .ask(request(Op::TakeSnapshot(v1::TakeSnapshot {})))
             .await?;

@@ -37,6 +37,7 @@ async fn start(
         units: None,
         snapshots: super::SnapshotPolicy::default(),
         retention: Default::default(),
+        suspect: None,
     };
     let log = ClusterLog::open(env.clone(), cluster.connector(), owner);
     let role = MaterializerRole::start(env.clone(), config, log)

@@ -1,0 +1,136 @@
+//! Folded state: damaged behind the back of its materializer, and compared row by row (FOLD-X4b).
+use crate::alarms;
+use crate::cluster::{Cluster, address};
+use bytes::Bytes;
+use dfs_env::Env;
+use dfs_node::roles::view::{Keyspace, MemoryView, Read, View};
+use dfs_rpc::roles::Connector;
+use dfs_wire::v1::request::Op;
+use dfs_wire::{Refusal, v1};
+use futures::{StreamExt, stream};
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks for a replica that holds something.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Before it is given up: all clients are done by then.
+const LOOKS: u32 = 1_000;
+/// Ticks that are asked for before damage counts as missed: more than between two digests, and time to fold anew.
+const TICKS: u32 = 200;
+/// Until it has answered, or somebody else is asked.
+const TICK_WITHIN: Duration = Duration::from_secs(2);
+const ABOVE_ALL_KEYS: [u8; 64] = [0xff; 64];
+
+impl Cluster {
+    pub(crate) fn has_damaged(&self) -> bool {
+        !self.states.damaged.lock().is_empty()
+    }
+
+    /// Whether it is used by a process that runs.
+    fn damage_in_use(&self) -> Option<&'static str> {
+        let newest = self.states.newest.lock();
+        let damaged = self.states.damaged.lock();
+        let mut in_use = damaged
+            .iter()
+            .filter(|(name, view)| newest.get(name).is_some_and(|used| Arc::ptr_eq(used, view)));
+        in_use.next().map(|(name, _)| *name)
+    }
+}
+
+/// The result in a slot of a session that is open: no reader sees it, and the next mutation replaces it.
+pub(crate) async fn damage(cluster: &Cluster, env: &Env) {
+    alarms::expect(&["digests differ"]);
+    let world = cluster.network.world();
+    for _ in 0..LOOKS {
+        let primary = cluster.primary().await;
+        let mut others = cluster.materializers().to_vec();
+        others.retain(|name| *name != primary);
+        let name = others[world.below(others.len() as u64) as usize];
+        let view = cluster.states.newest.lock().get(name).cloned();
+        if let Some(view) = view
+            && let Some(row) = view.rot(Keyspace::Slots, world.below(64) as usize)
+            && stays(env, &view, row).await
+        {
+            cluster.states.damaged.lock().push((name, view));
+            cluster.network.note(env, "odd", name, &[]);
+            return;
+        }
+        env.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether it is still there after the next commit: from then on whoever folds sees it.
+async fn stays(env: &Env, view: &MemoryView, (key, rotten): (Bytes, Bytes)) -> bool {
+    let before = view.snapshot().stamp.lsn;
+    for _ in 0..LOOKS {
+        let now = view.snapshot();
+        if now.stamp.lsn > before {
+            return now.get(Keyspace::Slots, &key) == Ok(Some(rotten));
+        }
+        env.sleep(LOOK_EVERY).await;
+    }
+    true
+}
+
+/// What was damaged is no longer in use, once the log has gone on for long enough.
+pub(crate) async fn damage_is_found(
+    cluster: &Cluster,
+    env: &Env,
+    connector: &Arc<dyn Connector>,
+) -> Result<(), String> {
+    for _ in 0..TICKS {
+        if cluster.damage_in_use().is_none() {
+            return Ok(());
+        }
+        // One that is away or turns it away does no harm: another is asked next.
+        for name in cluster.materializers() {
+            let _ = env.timeout(TICK_WITHIN, tick(connector, name)).await;
+        }
+    }
+    let name = cluster.damage_in_use().unwrap_or("nobody");
+    Err(format!("{name} goes on with a state that was damaged"))
+}
+
+/// A record, so that the log's time goes on (FOLD-R4).
+async fn tick(connector: &Arc<dyn Connector>, name: &str) -> Result<(), Refusal> {
+    let role = connector.materializer(&address(name)).await?;
+    let view = Some(v1::view::View::AgoUs(0));
+    let resolve = v1::ResolveRequest {
+        view: Some(v1::View { view }),
+    };
+    let request = v1::Request {
+        id: 1,
+        deadline_us: TICK_WITHIN.as_micros() as u64,
+        op: Some(Op::Resolve(resolve)),
+        ..v1::Request::default()
+    };
+    let requests = vec![request];
+    let asked = stream::once(ready(v1::RequestBatch { requests })).chain(stream::pending());
+    let mut answers = role.requests(asked.boxed()).await?;
+    answers.next().await;
+    Ok(())
+}
+
+/// Replicas that have folded equally far hold the same rows. Superseded ones each lets go of for itself.
+pub(crate) fn rows_are_equal(cluster: &Cluster) -> Result<(), String> {
+    let newest = cluster.states.newest.lock();
+    let mut first = None;
+    for name in cluster.materializers() {
+        let Some(view) = newest.get(name) else {
+            continue;
+        };
+        let state = view.snapshot();
+        for space in [Keyspace::Head, Keyspace::Slots] {
+            let rows: Result<Vec<_>, _> = state.scan(space, &[], &ABOVE_ALL_KEYS).collect();
+            let rows = rows.map_err(|e| format!("the rows of {name}: {e}"))?;
+            let (lsn, other, known) = first
+                .get_or_insert_with(|| (state.stamp.lsn, *name, std::collections::BTreeMap::new()));
+            let same = known.entry(space).or_insert_with(|| rows.clone());
+            if *lsn == state.stamp.lsn && *same != rows {
+                return Err(format!("at LSN {lsn} {name} holds other rows than {other}"));
+            }
+        }
+    }
+    Ok(())
+}
