@@ -8,6 +8,7 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use crate::unit::lane::{Lane, Staged};
 use crate::unit::note::{LaneNote, Stamp, StampedRun};
 use crate::unit::plan::{Plan, Question, Step, Stop};
+use crate::unit::stamps::Given;
 use crate::unit::state::Unit;
 
 const FIRST_CHAIN: u128 = 42;
@@ -422,4 +423,140 @@ fn a_unit_that_rested_while_others_worked_answers_for_it_after_a_restart() {
         // A lane that grew unheard: other units have it, and this one must not say "nothing".
         assert_eq!(stop == Stop::End, length == 2, "{stop:?}");
     }
+}
+
+/// LSNs 1 to 4 and 7 to 12 lie on lane 1, 5 and 6 on lane 2. What unit 7 held of lane 1 from idx 2 to 8 is
+/// damaged, with the stamps of LSNs 7 to 10.
+fn damaged_unit(trim_lsn: u64) -> (Unit, Vec<StampedRun>) {
+    let mut unit = Unit::new(7, Vec::new());
+    let mut last: [Option<Frame>; 2] = Default::default();
+    let mut runs = Vec::new();
+    for lane in [1, 2] {
+        unit.recover_lane(LaneNote {
+            lane,
+            stripe: 1,
+            first_chain: frame::first_chain(&[], 0, lane, 0, 0),
+            node_id: 0,
+            incarnation: 0,
+        });
+    }
+    for lsn in 1..13 {
+        let lane = if [5, 6].contains(&lsn) { 2 } else { 1 };
+        let before = &mut last[lane as usize - 1];
+        let first = frame::first_chain(&[], 0, lane, 0, 0);
+        let next = freeze(lane, before.as_ref(), first, lsn, 1);
+        let (from_idx, to_idx) = (next.header.first_idx, next.end_idx());
+        runs.push(StampedRun {
+            lane,
+            from_idx,
+            to_idx,
+            first_lsn: lsn,
+            chain: next.chain_after(),
+        });
+        if lane == 2 || !(2..8).contains(&from_idx) {
+            unit.recover_frame(&next, lsn * 100);
+        }
+        if !(7..11).contains(&lsn) {
+            unit.recover_stamp(&Stamp {
+                cut_seq: lsn,
+                raft_index: lsn,
+                log_time_us: lsn,
+                known_from_lsn: lsn,
+                next_lsn: lsn + 1,
+                previous_cut_seq: lsn - 1,
+                runs: runs[lsn as usize - 1..].to_vec(),
+            });
+        }
+        *before = Some(next);
+    }
+    unit.recovered();
+    let base = base_of(last.iter().flatten(), trim_lsn);
+    unit.base(&base).expect("a base");
+    (unit, runs)
+}
+
+/// Lanes that end with these frames, after 12 LSNs, on units 7 and 8.
+fn base_of<'a>(last: impl Iterator<Item = &'a Frame>, trim_lsn: u64) -> v1::Base {
+    let state = |last: &Frame| {
+        let (chain_high, chain_low) = chain_halves(last.chain_after());
+        v1::LaneState {
+            lane: last.header.lane,
+            stripe: 1,
+            length: last.end_idx(),
+            chain_high,
+            chain_low,
+            ..Default::default()
+        }
+    };
+    let unit_ref = |unit_id| v1::UnitRef {
+        unit_id,
+        ..Default::default()
+    };
+    let stripe = v1::StripeState {
+        stripe: 1,
+        units: vec![unit_ref(7), unit_ref(8)],
+        first_lsn: 1,
+        ..Default::default()
+    };
+    v1::Base {
+        cut_seq: 12,
+        next_lsn: 13,
+        lanes: last.map(state).collect(),
+        stripes: vec![stripe],
+        trim_lsn,
+        ..Default::default()
+    }
+}
+
+/// As a peer says it.
+fn told(run: &StampedRun) -> v1::StampedRun {
+    let (chain_high, chain_low) = chain_halves(run.chain);
+    v1::StampedRun {
+        lane: run.lane,
+        from_idx: run.from_idx,
+        to_idx: run.to_idx,
+        first_lsn: run.first_lsn,
+        cut_seq: run.first_lsn,
+        log_time_us: run.first_lsn,
+        chain_high,
+        chain_low,
+    }
+}
+
+/// LOG.md §8: where a lane begins is the same on all units, also where this one holds damage and does not
+/// know which LSNs lie there; else it would ask for ever for what nobody has any more.
+#[test]
+fn a_lane_that_is_damaged_where_it_was_trimmed_begins_where_it_does_on_peers() {
+    for (trim_lsn, begin_idx) in [(5, 4), (7, 4), (9, 6)] {
+        let (mut unit, runs) = damaged_unit(trim_lsn);
+        let unknown = unit.unknown();
+        assert_eq!(unknown.len(), 1, "{unknown:?}");
+        assert_eq!(unknown[0].lsns, trim_lsn.max(7)..11);
+        let given = runs.iter().filter(|run| run.first_lsn >= trim_lsn.max(7));
+        let given = Given {
+            runs: given
+                .map(told)
+                .take_while(|run| run.first_lsn < 11)
+                .collect(),
+            known_until_lsn: 11,
+        };
+        unit.learn_given(&unknown[0], &[given]);
+        let wants = unit.wants();
+        let begins: Vec<u64> = wants.iter().map(|want| want.first_idx).collect();
+        assert_eq!(begins, [begin_idx], "trimmed to LSN {trim_lsn}");
+    }
+}
+
+/// Nothing is trimmed on the word of a peer alone: what lies before an unknown part is known here.
+#[test]
+fn a_lane_that_is_damaged_and_not_trimmed_begins_where_it_did() {
+    let (mut unit, runs) = damaged_unit(3);
+    let unknown = unit.unknown();
+    let given = Given {
+        runs: vec![told(&runs[6])],
+        known_until_lsn: 8,
+    };
+    unit.learn_given(&unknown[0], &[given]);
+    let wants: Vec<u64> = unit.wants().iter().map(|want| want.first_idx).collect();
+    assert_eq!(wants, [2], "LSN 3, the first that is kept");
 }

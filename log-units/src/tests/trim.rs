@@ -5,7 +5,7 @@ use std::time::Duration;
 use dfs_env::sim::SimWorld;
 use dfs_wire::Code;
 
-use super::rig::{Appender, NODE, Rig, known_lane, one_lane, run};
+use super::rig::{Appender, NODE, Rig, find, known_lane, one_lane, run};
 use super::trio::{Trio, UNITS, small};
 use crate::unit::trim::RELEASES_ALL;
 
@@ -121,6 +121,35 @@ fn a_unit_that_was_away_goes_on_behind_the_trim() {
             trio.make(1, 5000);
             trio.give_and_cut(&[2, 3], 200..201).await;
             trio.whole(3).await.expect("it takes part again");
+        });
+    }
+}
+
+/// LOG-U7: what is damaged on both sides of the trim is mended as far as it is kept.
+#[test]
+fn damage_that_the_trim_goes_through_is_mended() {
+    for trim_lsn in [41, 44] {
+        run(4, |world| async move {
+            let mut trio = Trio::new(&world, small).await;
+            trio.make(40, 700);
+            for at in 0..40 {
+                trio.give_and_cut(&UNITS, at..at + 1).await;
+            }
+            seconds(2).await;
+            trio.stop(3, false);
+            let disk = trio.disk(3);
+            let (file, begin) = find(&disk, trio.frames[15].bytes()).await;
+            let (_, end) = find(&disk, trio.frames[25].bytes()).await;
+            for sector in begin / 512..end / 512 {
+                disk.zero_sector(&file, sector);
+            }
+            trio.fake.trim(trim_lsn);
+            let forgotten = trio.fake.known.lock().cuts.len();
+            trio.fake.known.lock().forgotten = forgotten;
+            seconds(2).await;
+            trio.start(3).await;
+            trio.whole(3).await.expect("it is whole");
+            assert!(trio.status(3).await.mended_frames > 3);
         });
     }
 }

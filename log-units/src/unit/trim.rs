@@ -2,7 +2,7 @@
 
 use dfs_wire::v1;
 use dfs_wire::{Code, Refusal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::unit::lane::Lane;
 use crate::unit::note::{BeginNote, Note, Stamp};
@@ -101,15 +101,17 @@ impl Unit {
         copies.chain([(None, own)]).collect()
     }
 
-    /// What peers said of the LSNs from the trim on: a lane of which this unit holds nothing there begins
-    /// where theirs does. Only what leads to a cut is taken from them later (LOG-U4).
+    /// What peers said of the first LSNs from the trim on that are not known here: a lane of which this
+    /// unit holds nothing there begins where theirs does, unless it has records between the trim and
+    /// there. Only what leads to a cut is taken from them later (LOG-U4).
     pub(super) fn trim_as_given(
         &mut self,
         unknown: &Unknown,
         runs: &[(u64, u64, u64)],
         until: u64,
     ) {
-        if unknown.lsns.start != self.trim_lsn {
+        let begin = unknown.lsns.start;
+        if begin < self.trim_lsn {
             return;
         }
         let copied = unknown.copied.and_then(|id| self.stripe(id)?.last_lsn);
@@ -119,9 +121,17 @@ impl Unit {
             let known = first.entry(*lane).or_insert((*first_lsn, *from_idx));
             *known = (*known).min((*first_lsn, *from_idx));
         }
+        let known = match unknown.copied {
+            Some(id) => self.copies.get(&id).map(|copied| &copied.runs),
+            None => Some(&self.runs),
+        };
+        let known = known.map_or(&[][..], |runs| runs.from(self.trim_lsn));
+        let before = known.iter().filter(|run| run.first_lsn < begin);
+        let before: BTreeSet<u64> = before.map(|run| run.lane).collect();
         let whole = until >= end_lsn;
         let meant = self.lanes.iter();
         let meant = meant.filter(|(_, lane)| self.copied_of(lane) == unknown.copied);
+        let meant = meant.filter(|(id, _)| !before.contains(id));
         let ids: Vec<u64> = meant.map(|(id, _)| *id).collect();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(&id) else {
@@ -129,7 +139,7 @@ impl Unit {
             };
             let given = first.get(&id).map(|(_, from_idx)| *from_idx);
             let idx = given.or(whole.then_some(lane.cut_idx()));
-            let behind = idx.filter(|idx| *idx > lane.staged_idx());
+            let behind = idx.filter(|idx| lane.lacks_before(*idx));
             if let Some(idx) = behind {
                 let chain = lane.begin_chain_at(idx);
                 let agrees = lane.trim(idx, chain);

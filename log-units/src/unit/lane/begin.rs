@@ -56,6 +56,11 @@ impl Lane {
         }
     }
 
+    /// Whether what lies right before `idx` is missing or damaged here.
+    pub(crate) fn lacks_before(&self, idx: u64) -> bool {
+        idx > self.staged_idx() || (idx > 0 && self.bad_range(idx - 1).is_some())
+    }
+
     /// All that was ever cut of it is trimmed.
     pub(crate) fn is_over(&self) -> bool {
         self.sealed.is_some_and(|length| length <= self.begin_idx)
