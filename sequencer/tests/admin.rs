@@ -118,6 +118,29 @@ fn a_group_of_one_grows_to_three_and_survives_its_first_voter() {
     }
 }
 
+/// Q7: started again, neither has applied anything, and the founder's list names nobody else. Each knows
+/// the directory of the other by its own journal.
+#[test]
+fn a_founder_and_one_that_joined_lose_power_together() {
+    for seed in 0..10 {
+        SimWorld::run(seed, |world| async move {
+            let (env, mesh) = (world.node("judge"), Mesh::empty(&world));
+            mesh.start_alone().await;
+            mesh.leader_of(&env, &[1]).await;
+            let process = begin(&mesh, &env, 1).await;
+            load(&mesh, 1, &process, 10).await;
+            let two = grow(&mesh, 1, "two").await;
+            load(&mesh, 1, &process, 20).await;
+            mesh.power_loss(1);
+            mesh.power_loss_of("two");
+            mesh.start_joiner(two, "two").await; // its directory says who it is
+            mesh.start_alone().await;
+            let leader = mesh.leader_of(&env, &[1, two]).await;
+            mesh.caught_up(&env, leader, 21).await;
+        });
+    }
+}
+
 #[test]
 fn from_three_to_five_and_back_while_leaders_change() {
     for seed in 0..5 {

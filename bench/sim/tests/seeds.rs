@@ -23,6 +23,8 @@ fn seeds_that_once_failed_are_good() {
         3890, // a follower asked units to leave out a lane whose frames it did not have
         377, 965, 1301,
         1637, // a founder that lagged took an emptied voter for the one it was
+        3103,
+        103147, // after a loss of power founder and joiner each took the other for a stranger
         1215, 102267, // damage that the trim goes through, with stamps lost
     ] {
         if let Err(failure) = run(seed, &Options::default()) {
