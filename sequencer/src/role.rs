@@ -262,6 +262,14 @@ impl SequencerRole {
         addresses.into_iter().collect()
     }
 
+    /// Of the entry that the list of voters stands in; 0 while there is none.
+    fn voters_index(&self) -> u64 {
+        let metrics = self.group.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let entry = metrics.membership_config.log_id();
+        entry.as_ref().map_or(0, |id| id.index)
+    }
+
     /// The address of another voter that leads; empty when there is none, or it is this one.
     pub(crate) fn leader_address(&self) -> String {
         let metrics = self.group.server_metrics();
@@ -336,7 +344,12 @@ impl Sequencer for SequencerRole {
     }
 
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
-        self.find_end(request).await
+        let end = self.find_end(request).await?;
+        let voters_index = self.voters_index();
+        Ok(v1::EndAnswer {
+            voters_index,
+            ..end
+        })
     }
 
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {

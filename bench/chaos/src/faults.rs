@@ -1,9 +1,15 @@
 //! What is done to the processes: killed, paused, cut off, delayed; each of it noted with its time.
+//!
+//! `disks.rs`: what is done to their disks; `exchange.rs`: one process takes the place of another.
+mod disks;
+mod exchange;
+
 use crate::clients::Clients;
 use crate::cluster::{Cluster, Process, Role};
 use crate::dice::Dice;
 use crate::load::Load;
 use crate::network::{Fate, Network};
+use crate::settle::{Calm, settle};
 use dfs_env::Env;
 use dfs_fs::{Fs, Status};
 use parking_lot::Mutex;
@@ -148,7 +154,7 @@ impl Nemesis {
             network.switch().heal();
         }
         self.look_for_ended();
-        for process in &self.cluster.processes {
+        for process in self.cluster.members() {
             process.resume();
             if !process.is_running() {
                 self.start(process);
@@ -158,7 +164,7 @@ impl Nemesis {
 
     /// A process that ended by itself is told of, and started again.
     pub(crate) fn look_for_ended(&self) {
-        for process in &self.cluster.processes {
+        for process in self.cluster.members() {
             if let Some(ended) = process.ended() {
                 let at_s = self.load.now_us() as f64 / 1e6;
                 eprintln!("{at_s:8.3} s  {ended}");
@@ -170,12 +176,23 @@ impl Nemesis {
         }
     }
 
+    /// Nothing else is done until all is well again: one fault at a time.
+    async fn until_well(&self, mark: Mark) {
+        if let Err(ill) = Box::pin(settle(&self.env, &self.eye, &self.cluster, Calm::Busy)).await {
+            self.unasked
+                .lock()
+                .push(format!("after \"{}\": {ill}", mark.what));
+        }
+        self.end(mark);
+    }
+
     async fn status(&self) -> Option<Status> {
         self.eye.status().await.ok()
     }
 
     pub(crate) fn random(&self) -> Option<&Process> {
-        self.dice.lock().one_of(&self.cluster.processes)
+        let members: Vec<&Process> = self.cluster.members().collect();
+        self.dice.lock().one_of(&members).copied()
     }
 
     /// The voter that says so; the first one while none does.

@@ -33,6 +33,8 @@ pub(crate) struct Load {
     /// All times count from here.
     pub(crate) start: Instant,
     pub(crate) until: Instant,
+    /// Nothing is larger than a record.
+    is_inline: bool,
     appended: AtomicU64,
     /// The file that lines go to now.
     file: Mutex<String>,
@@ -56,7 +58,12 @@ struct Worker {
 
 impl Load {
     /// Makes what the load needs to stand on.
-    pub(crate) async fn prepare(fs: &Fs, env: Env, length: Duration) -> Result<Arc<Load>> {
+    pub(crate) async fn prepare(
+        fs: &Fs,
+        env: Env,
+        length: Duration,
+        is_inline: bool,
+    ) -> Result<Arc<Load>> {
         for room in ROOMS {
             fs.mkdir(&Address::new(format!("{ROOT}/{room}"))?, None, true)
                 .await
@@ -72,6 +79,7 @@ impl Load {
             history: Arc::default(),
             start,
             until: start + length,
+            is_inline,
             appended: AtomicU64::new(1),
             file: Mutex::new("f0".into()),
         }))
@@ -146,7 +154,7 @@ impl Worker {
             0..=5 => self.make_directory(due).await,
             6..=10 => self.append(due).await,
             11..=14 => self.overwrite(due).await,
-            15 => self.write_large(due).await,
+            15 if !self.load.is_inline => self.write_large(due).await,
             _ => self.read(due).await,
         }
     }

@@ -1,7 +1,7 @@
 //! Hurts a real cluster while it works, and judges it: `cargo run --release -p dfs-chaos -- kill`.
 //!
-//! - `cluster.rs`: real `dfsctl serve` processes; `network.rs`: a namespace each, and the switch between them
-//! - `scenario.rs`, `faults.rs`, `dice.rs`: what is done to them, from one seed
+//! - `cluster.rs`: real `dfsctl serve` processes; `network.rs`: a namespace each, and the switch between them; `disk.rs`: a disk each
+//! - `scenario.rs`, `faults.rs`, `harm.rs`, `dice.rs`: what is done to them, from one seed
 //! - `load.rs`, `clients.rs`, `history.rs`: unique operations through `client/fs`, all noted
 //! - `settle.rs`, `found.rs`: healed and read back; `judge.rs`: what does not agree (pure)
 //! - `gaps.rs`, `fsyncs.rs`, `said.rs`, `report.rs`: figures; `run.rs`: one run
@@ -11,10 +11,12 @@
 mod clients;
 mod cluster;
 mod dice;
+mod disk;
 mod faults;
 mod found;
 mod fsyncs;
 mod gaps;
+mod harm;
 mod history;
 mod judge;
 mod load;
@@ -27,7 +29,7 @@ mod settle;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use cluster::{Cluster, Size};
+use cluster::{Cluster, Ground, Size};
 use dfs_env::Env;
 use load::Pace;
 use network::Network;
@@ -97,6 +99,15 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.scenario.needs_disks()
+        && let Err(error) = disk::own_mounts()
+    {
+        println!(
+            "skipped: {:?} needs disks of its own: {error:#}",
+            arguments.scenario
+        );
+        return ExitCode::SUCCESS;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -126,7 +137,12 @@ async fn whole(arguments: &Arguments) -> Result<ExitCode> {
     }
     let dir = directory(&env, arguments)?;
     let options = options(arguments, size, dir);
-    let cluster = Cluster::prepare(&dfsctl, &options.dir, size, network.as_ref());
+    let ground = Ground {
+        network: network.as_ref(),
+        disks: arguments.scenario.needs_disks(),
+        spares: arguments.scenario.needs_spares(),
+    };
+    let cluster = Cluster::prepare(&dfsctl, &options.dir, size, &ground);
     let stage = match cluster {
         Ok(cluster) => Stage {
             env: env.clone(),
@@ -204,10 +220,12 @@ fn binary(arguments: &Arguments) -> Result<PathBuf> {
 }
 
 async fn network(env: &Env, arguments: &Arguments, size: Size) -> Option<Network> {
-    if arguments.no_network {
+    let scenario = arguments.scenario;
+    if arguments.no_network || scenario.needs_disks() {
         return None;
     }
-    let names: Vec<String> = size.names().into_iter().map(|(name, _)| name).collect();
+    let names = size.names(scenario.needs_spares());
+    let names: Vec<String> = names.into_iter().map(|(name, _)| name).collect();
     match Network::up(env, &names).await {
         Ok(network) => Some(network),
         Err(error) => {

@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::report::{self, Counts, Gaps, Machine, Report};
 use crate::said::said;
 use crate::scenario::{Scenario, play};
-use crate::settle::{Settled, settle};
+use crate::settle::{Calm, Settled, settle};
 use anyhow::{Context, Result, anyhow};
 use dfs_env::{Env, Task};
 use dfs_fs::Fs;
@@ -62,7 +62,7 @@ struct Ended {
 impl Stage {
     /// Everything down; also after an interruption.
     pub(crate) async fn down(&self) {
-        self.cluster.kill_all().await;
+        self.cluster.down().await;
         if let Some(network) = &self.network {
             network.down().await;
         }
@@ -80,10 +80,10 @@ pub(crate) async fn run(stage: &Stage, options: &Options) -> Result<Report> {
         .looking()
         .await
         .context("the cluster does not come up")?;
-    let settled = Box::pin(settle(&stage.env, &eye, &stage.cluster)).await;
+    let settled = Box::pin(settle(&stage.env, &eye, &stage.cluster, Calm::Quiet)).await;
     settled.map_err(|ill| anyhow!("the cluster does not come up: {ill}"))?;
     let mut ended = Box::pin(press(stage, options, &clients, &eye)).await?;
-    let settled = Box::pin(settle(&stage.env, &eye, &stage.cluster)).await;
+    let settled = Box::pin(settle(&stage.env, &eye, &stage.cluster, Calm::Quiet)).await;
     let mut wrong = Vec::new();
     match &settled {
         Ok(settled) => {
@@ -109,7 +109,8 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
     }
     let pinned = pinned(stage, clients, PINNED_TIMEOUT).await?;
     let length = Duration::from_secs(options.seconds);
-    let load = Load::prepare(&doors[0], stage.env.clone(), length).await?;
+    let is_inline = options.scenario.is_inline();
+    let load = Load::prepare(&doors[0], stage.env.clone(), length, is_inline).await?;
     let mut tasks = load.begin(&doors, options.pace, options.seed);
     for (number, (name, fs)) in pinned.into_iter().enumerate() {
         tasks.push(load.watch(name, fs, options.seed ^ number as u64));
@@ -205,7 +206,7 @@ fn compose(
     let (history, marks) = (&ended.history, &ended.marks);
     let rise = |from, until| ended.fsyncs.as_ref()?.rise(from, until);
     let faults = report::injected(history, marks, ended.end_us, rise);
-    let said = said(&stage.cluster);
+    let said = said(&stage.cluster, options.scenario.expects());
     let mut unexpected = ended.unexpected.clone();
     unexpected.extend(said.errors);
     Report {

@@ -12,10 +12,15 @@ pub(crate) struct Said {
     pub(crate) errors: Vec<String>,
     /// How often each warning, over all processes.
     pub(crate) warnings: BTreeMap<String, u64>,
+    expected: Option<&'static str>,
 }
 
-pub(crate) fn said(cluster: &Cluster) -> Said {
-    let mut said = Said::default();
+/// `expected` is an error that the run itself has brought about: it is counted, as a warning is.
+pub(crate) fn said(cluster: &Cluster, expected: Option<&'static str>) -> Said {
+    let mut said = Said {
+        expected,
+        ..Said::default()
+    };
     for process in &cluster.processes {
         for line in process.said().lines() {
             said.take(&process.name, line);
@@ -33,12 +38,14 @@ impl Said {
         };
         let is_panic = line.contains("panicked at");
         let is_failure = parsed.is_none() && line.starts_with("error:");
-        if text("/level") == "ERROR" || is_panic || is_failure {
+        let message = text("/fields/message");
+        if self.expected.is_some_and(|expected| expected == message) {
+            *self.warnings.entry(message.to_string()).or_default() += 1;
+        } else if text("/level") == "ERROR" || is_panic || is_failure {
             let shown: String = line.chars().take(SHOWN_CHARS).collect();
             self.errors.push(format!("{name}: {shown}"));
         } else if text("/level") == "WARN" {
-            let warning = text("/fields/message").to_string();
-            *self.warnings.entry(warning).or_default() += 1;
+            *self.warnings.entry(message.to_string()).or_default() += 1;
         }
     }
 }
@@ -56,6 +63,12 @@ mod tests {
         said.take("unit-2", r#"{"level":"WARN","fields":{"message":"slow"}}"#);
         said.take("unit-2", "serving unit on 127.0.0.1:1");
         assert_eq!(said.errors.len(), 2);
+        said.expected = Some("bad");
+        said.take("unit-1", r#"{"level":"ERROR","fields":{"message":"bad"}}"#);
+        assert_eq!(
+            (said.errors.len(), said.warnings.remove("bad")),
+            (2, Some(1))
+        );
         assert_eq!(
             said.warnings.into_iter().collect::<Vec<_>>(),
             [("slow".into(), 2)]

@@ -1,7 +1,9 @@
 //! The scenarios: which faults follow one another, drawn from the seed, until the time is over.
+use crate::cluster::{Process, Role};
 use crate::faults::{Nemesis, Ways};
 use clap::ValueEnum;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The last fault ends so long before the load does, at least.
 const REST: Duration = Duration::from_secs(3);
@@ -25,7 +27,13 @@ pub(crate) enum Scenario {
     Delay,
     /// Healthy, one unit of the stripe +50 ms, all its units +50 ms, in turn (E5). Needs root
     SlowUnit,
-    /// All of these by chance, every 5 s
+    /// Power lost by one process or by all at once, every 6 s: what was not synced is gone. Needs root
+    PowerLoss,
+    /// SIGKILL of a log unit or a sequencer, a sector of its log or journal flipped or zeroed meanwhile, every 6 s (E4)
+    Damage,
+    /// Every sequencer, log unit and materializer exchanged for another, by the commands for it (E13)
+    Replace,
+    /// Kill, leader-kill, primary-kill, pause, partition and delay by chance, every 5 s
     Mixed,
 }
 
@@ -37,13 +45,32 @@ impl Scenario {
         )
     }
 
+    /// All on loopback: a process in a namespace of its own would hold the other ones' disks.
+    pub(crate) fn needs_disks(self) -> bool {
+        self == Scenario::PowerLoss
+    }
+
+    pub(crate) fn needs_spares(self) -> bool {
+        self == Scenario::Replace
+    }
+
+    /// No file is larger than a record: extents do not move to other units yet.
+    pub(crate) fn is_inline(self) -> bool {
+        self == Scenario::Replace
+    }
+
+    /// What processes say of what is done here, and rightly call an error.
+    pub(crate) fn expects(self) -> Option<&'static str> {
+        (self == Scenario::Damage).then_some("open the log: damage")
+    }
+
     fn every(self) -> Duration {
         Duration::from_secs(match self {
-            Scenario::Healthy | Scenario::SlowUnit => 1,
+            Scenario::Healthy | Scenario::SlowUnit | Scenario::Replace => 1,
             Scenario::LeaderKill => 2,
             Scenario::PrimaryKill => 4,
             Scenario::Kill | Scenario::Mixed => 5,
-            Scenario::Delay => 6,
+            Scenario::Delay | Scenario::PowerLoss | Scenario::Damage => 6,
             Scenario::Pause | Scenario::Partition => 10,
         })
     }
@@ -61,8 +88,10 @@ impl Scenario {
 pub(crate) async fn play(nemesis: &Nemesis, scenario: Scenario, every: Option<Duration>) {
     let every = every.unwrap_or(scenario.every());
     let until = nemesis.load.until - REST;
-    if scenario == Scenario::SlowUnit {
-        return slow_unit(nemesis).await;
+    match scenario {
+        Scenario::SlowUnit => return slow_unit(nemesis).await,
+        Scenario::Replace => return replace(nemesis, until).await,
+        _ => {}
     }
     let mut next = nemesis.env.now() + every / 2;
     while next + every / 2 < until {
@@ -77,7 +106,9 @@ pub(crate) async fn play(nemesis: &Nemesis, scenario: Scenario, every: Option<Du
 
 async fn one(nemesis: &Nemesis, scenario: Scenario) {
     match scenario {
-        Scenario::Healthy | Scenario::SlowUnit => nemesis.look_for_ended(),
+        Scenario::Healthy | Scenario::SlowUnit | Scenario::Replace => nemesis.look_for_ended(),
+        Scenario::PowerLoss => power_loss(nemesis).await,
+        Scenario::Damage => damage(nemesis).await,
         Scenario::Kill => {
             let down = Duration::from_millis(nemesis.between(0, 2_000));
             if let Some(process) = nemesis.random() {
@@ -112,6 +143,45 @@ async fn one(nemesis: &Nemesis, scenario: Scenario) {
         }
         Scenario::Mixed => mixed(nemesis).await,
     }
+}
+
+async fn power_loss(nemesis: &Nemesis) {
+    let down = Duration::from_millis(nemesis.between(0, 1_000));
+    let whom: Vec<&Process> = match nemesis.between(0, 1) {
+        0 => nemesis.cluster.members().collect(),
+        _ => nemesis.random().into_iter().collect(),
+    };
+    nemesis.lose_power(&whom, down).await;
+}
+
+async fn damage(nemesis: &Nemesis) {
+    let role = match nemesis.between(0, 2) {
+        0 => Role::Sequencer,
+        _ => Role::Unit,
+    };
+    let of_role = nemesis.cluster.of(role);
+    let drawn = nemesis.dice.lock().one_of(&of_role).copied();
+    if let Some(process) = drawn {
+        nemesis.damage(process).await;
+    }
+}
+
+/// One after the other, each when the one before it is done.
+async fn replace(nemesis: &Nemesis, until: Instant) {
+    let founders: Vec<&Process> = nemesis.cluster.members().collect();
+    let total = founders.len();
+    let mut left = founders.into_iter();
+    while nemesis.env.now() < until {
+        nemesis.look_for_ended();
+        let Some(old) = left.next() else { break };
+        nemesis.replace(old).await;
+    }
+    if left.len() > 0 {
+        let what = format!("{} of {total} were not replaced in time", left.len());
+        nemesis.unasked.lock().push(what);
+    }
+    let rest = until.saturating_duration_since(nemesis.env.now());
+    nemesis.env.sleep(rest).await;
 }
 
 async fn mixed(nemesis: &Nemesis) {

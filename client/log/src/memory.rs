@@ -154,6 +154,7 @@ impl SharedLog for MemoryLog {
             next_lsn,
             log_time_us,
             now_us: log_time_us.max(self.env.wall_us()),
+            ..v1::EndAnswer::default()
         })
     }
 

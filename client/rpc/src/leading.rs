@@ -17,10 +17,9 @@ use tokio::sync::watch;
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// … and this is how long it may be silent: an answer from memory takes less, an election about as long.
 const SILENT_MAX: Duration = Duration::from_millis(400);
-/// Where no other could lead, it is only asked whether one came to be.
-const ALONE_EVERY: Duration = Duration::from_secs(5);
-/// In so many watches the voters are asked for once: they change rarely.
-const VOTERS_EVERY: u64 = 50;
+/// Where no other could lead, it is only asked whether one came to be: soon enough to know it before the
+/// one that is known leaves.
+const ALONE_EVERY: Duration = Duration::from_millis(500);
 /// Beyond that, this process itself stood still, and knows nothing.
 const STOOD_STILL: Duration = Duration::from_millis(500);
 /// A sequencer that says nothing for so long is passed over.
@@ -50,6 +49,8 @@ struct Chosen {
     serial: u64,
     /// Voters, as the last leader listed them: those that were configured may all have been replaced.
     voters: BTreeSet<String>,
+    /// Which list of them that is.
+    voters_index: u64,
     /// Where one fell silent: what is kept of the connection to it is worth nothing.
     silent: Option<String>,
 }
@@ -135,18 +136,18 @@ impl Leading {
             choice,
             leading: self.clone(),
         });
-        chosen.voters = status.voter_addresses.into_iter().collect();
+        chosen.know(status);
         chosen.sequencer = Some(watched.clone());
         watched
     }
 
-    /// The group may have grown, or exchanged all of those that were configured.
+    /// The group has grown, shrunk, or exchanged some of those that were known.
     async fn learn_voters(&self, env: &Env, choice: &Choice) {
         let asked = env.timeout(STATUS_TIMEOUT, choice.sequencer.status());
-        if let Ok(Ok(status)) = asked.await
-            && leads(&status)
-        {
-            self.chosen.lock().voters = status.voter_addresses.into_iter().collect();
+        match asked.await {
+            Ok(Ok(status)) if leads(&status) => self.chosen.lock().know(status),
+            Ok(Ok(_)) => self.forget(choice.serial),
+            Ok(Err(_)) | Err(_) => {} // the next watch asks again
         }
     }
 
@@ -158,23 +159,34 @@ impl Leading {
     }
 }
 
+impl Chosen {
+    fn know(&mut self, status: v1::SequencerStatusAnswer) {
+        self.voters = status.voter_addresses.into_iter().collect();
+        self.voters_index = status.voters_index;
+    }
+}
+
 /// Until it has been silent for too long, or nobody uses it any more.
 async fn keep_watch(env: Env, leading: Leading, choice: Weak<Choice>) {
-    for watches in 1_u64.. {
-        let others = leading.chosen.lock().voters.len() > 1;
+    loop {
+        let (others, known) = {
+            let chosen = leading.chosen.lock();
+            (chosen.voters.len() > 1, chosen.voters_index)
+        };
         env.sleep(if others { WATCH_EVERY } else { ALONE_EVERY })
             .await;
         let Some(choice) = choice.upgrade() else {
             return;
         };
-        if !others || watches.is_multiple_of(VOTERS_EVERY) {
-            leading.learn_voters(&env, &choice).await;
-            continue;
-        }
         let begun = env.now();
         let asked = choice.sequencer.end(v1::EndRequest::default());
-        let answered = env.timeout(SILENT_MAX, asked).await.is_ok();
-        if answered || env.now() - begun > STOOD_STILL {
+        if let Ok(answered) = env.timeout(SILENT_MAX, asked).await {
+            if answered.is_ok_and(|end| end.voters_index != known) {
+                leading.learn_voters(&env, &choice).await;
+            }
+            continue;
+        }
+        if !others || env.now() - begun > STOOD_STILL {
             continue;
         }
         tracing::debug!("{} is silent: another is looked for", choice.address);

@@ -28,6 +28,7 @@ pub(crate) enum Work {
     Tick,
     Expire(u64),
     AddReplica(u64),
+    RemoveReplica(u64),
     OpenGroup(v1::Group),
     CloseGroup(u64),
     MoveFloor(u64),

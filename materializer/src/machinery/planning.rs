@@ -289,6 +289,13 @@ impl Shard {
                     self.planned(id, |context| control::replica_added(context, node)),
                 )
             }
+            Work::RemoveReplica(node) => {
+                let node = *node;
+                (
+                    true,
+                    self.planned(id, |context| control::replica_removed(context, node)),
+                )
+            }
             Work::CloseGroup(group) => {
                 let group = *group;
                 (

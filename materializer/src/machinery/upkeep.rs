@@ -35,7 +35,7 @@ pub(crate) struct Upkeep {
     pub(crate) probing: bool,
     /// The plan of a group that is about to be open.
     pub(crate) opening: Option<Ticket>,
-    adding_replica: bool,
+    changing_replicas: bool,
     closing: Vec<u64>,
     broken_since: BTreeMap<u64, Instant>,
     groups_seen: Option<(Arc<v1::Members>, Instant)>,
@@ -53,7 +53,7 @@ impl Upkeep {
             claiming: false,
             probing: false,
             opening: None,
-            adding_replica: false,
+            changing_replicas: false,
             closing: Vec::new(),
             broken_since: BTreeMap::new(),
             groups_seen: None,
@@ -74,7 +74,7 @@ impl Upkeep {
 
     pub(crate) fn finished(&mut self, work: &Work) {
         match work {
-            Work::AddReplica(_) => self.adding_replica = false,
+            Work::AddReplica(_) | Work::RemoveReplica(_) => self.changing_replicas = false,
             Work::MoveFloor(_) => self.moving_floor = false,
             Work::CloseGroup(group) => self.closing.retain(|closing| closing != group),
             _ => {}
@@ -238,28 +238,21 @@ impl Shard {
         Ok(())
     }
 
-    /// FOLD-T0: every registered materializer, up to the setting.
+    /// FOLD-T0: who has left the cluster for good leaves the set; then every registered materializer
+    /// comes in, up to the setting.
     fn tend_replicas(&mut self) -> Result<(), Refusal> {
         let Office::Primary(primary) = &self.office else {
             return Ok(());
         };
-        if self.upkeep.adding_replica {
+        if self.upkeep.changing_replicas {
             return Ok(());
         }
         let wanted = primary.settings.replicas as usize;
         let replicas = state::replicas(self.folder.snapshot(), SHARD).map_err(view_failed)?;
-        if replicas.len() >= wanted {
-            return Ok(());
-        }
         let members = self.hub.members();
-        let is_new = |member: &&v1::Member| {
-            !member.gone
-                && member.roles.iter().any(|role| role == "materializer")
-                && !replicas.contains(&member.node_id)
-        };
-        if let Some(member) = members.members.iter().find(is_new) {
-            self.upkeep.adding_replica = true;
-            self.submit(Work::AddReplica(member.node_id));
+        if let Some(work) = next_change(&replicas, wanted, self.hub.owner.node_id, &members) {
+            self.upkeep.changing_replicas = true;
+            self.submit(work);
         }
         Ok(())
     }
@@ -358,4 +351,29 @@ impl Shard {
             }
         }
     }
+}
+
+/// Pure: one at a time. The primary itself stays until another has its place.
+pub(crate) fn next_change(
+    replicas: &[u64],
+    wanted: usize,
+    primary: u64,
+    members: &v1::Members,
+) -> Option<Work> {
+    let has_left = |node: &&u64| {
+        let mut all = members.members.iter();
+        **node != primary && all.any(|member| member.node_id == **node && member.removed)
+    };
+    if let Some(node) = replicas.iter().find(has_left) {
+        return Some(Work::RemoveReplica(*node));
+    }
+    let is_new = |member: &&v1::Member| {
+        !member.gone
+            && !member.removed
+            && member.roles.iter().any(|role| role == "materializer")
+            && !replicas.contains(&member.node_id)
+    };
+    let new = members.members.iter().find(is_new);
+    let new = new.filter(|_| replicas.len() < wanted);
+    new.map(|member| Work::AddReplica(member.node_id))
 }

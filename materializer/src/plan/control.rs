@@ -82,6 +82,14 @@ pub fn replica_added(context: &Context<'_>, node_id: u64) -> Planned {
     )
 }
 
+pub fn replica_removed(context: &Context<'_>, node_id: u64) -> Planned {
+    let shard = context.shard;
+    fact(
+        context,
+        Kind::ReplicaRemoved(v1::ReplicaRemoved { shard, node_id }),
+    )
+}
+
 /// A session for a client process.
 pub enum SessionPlan {
     /// The nonce has one already, folded: a repeated request.

@@ -5,6 +5,11 @@ use crate::role::SequencerRole;
 use dfs_wire::{Code, Refusal, v1};
 use openraft::ChangeMembers;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Whoever uses the cluster asks its leader every 100 ms, or every 500 ms where there is one sequencer,
+/// whether there are others: by then they all know those that stay.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 impl SequencerRole {
     /// Each step is done once; asked again, it goes on where it ended.
@@ -21,6 +26,10 @@ impl SequencerRole {
                 Some(_) => "it was removed already",
             };
             return Err(Refusal::new(Code::NotFound, what, why));
+        }
+        if known.voters.contains(&id) {
+            self.env().sleep(HEARD_WITHIN).await;
+            known = self.settled(&what)?;
         }
         if known.voters.contains(&id) {
             self.leave(&known, id, asked.force).await?;

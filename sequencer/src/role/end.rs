@@ -29,6 +29,7 @@ fn end_now(board: &Board) -> v1::EndAnswer {
         next_lsn: seen.order.next_lsn,
         log_time_us: seen.order.log_time_us,
         now_us: seen.order.log_time_us.max(board.clock_us(seen)),
+        ..v1::EndAnswer::default()
     })
 }
 

@@ -29,6 +29,7 @@ impl SequencerRole {
             members: Some(seen.members()),
             leader_address: self.leader_address(),
             voter_addresses: self.voter_addresses(),
+            voters_index: self.voters_index(),
             halted: seen
                 .went_back
                 .as_ref()

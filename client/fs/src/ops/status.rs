@@ -32,8 +32,9 @@ impl Fs {
             let status = self.unit_status(&unit).await;
             (unit, status)
         });
-        let is_materializer =
-            |member: &v1::Member| member.roles.iter().any(|r| r == "materializer");
+        let is_materializer = |member: &v1::Member| {
+            !member.removed && member.roles.iter().any(|r| r == "materializer")
+        };
         let materializers = members.members.into_iter().filter(is_materializer);
         let materializers = materializers.map(|member| async move {
             let status = self.materializer_status(&member).await;

@@ -115,6 +115,7 @@ impl Sequencer for FakeSequencer {
             next_lsn: state.records + 1,
             log_time_us,
             now_us,
+            ..v1::EndAnswer::default()
         })
     }
 

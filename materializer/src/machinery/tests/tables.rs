@@ -1,6 +1,8 @@
 //! The loop's pure tables: who campaigns when, and which units make a group.
+use super::super::ops::Work;
 use super::super::placing::{self, Units};
 use super::super::terms::{Claim, Turn, claim};
+use super::super::upkeep::next_change;
 use super::{address, replicated};
 use crate::state::Term;
 use dfs_wire::{Code, v1};
@@ -97,6 +99,40 @@ fn who_is_no_replica_never_campaigns_and_without_a_term_everybody_does() {
     });
     assert_eq!(claim(&OWN, term, &[2], &members), Claim::Wait);
     assert_eq!(claim(&OWN, None, &[], &members), Claim::Genesis);
+}
+
+/// FOLD-T0: who was removed makes place for another; who is only gone keeps it.
+#[test]
+fn the_set_of_replicas_follows_who_belongs_to_the_cluster() {
+    let materializer = |node_id, gone, removed| v1::Member {
+        node_id,
+        gone,
+        removed,
+        roles: vec!["materializer".into()],
+        ..Default::default()
+    };
+    let change = |replicas: &[u64], members: &[v1::Member]| {
+        let members = v1::Members {
+            members: members.to_vec(),
+            units: vec![],
+        };
+        match next_change(replicas, 2, 1, &members) {
+            Some(Work::AddReplica(node)) => Some((true, node)),
+            Some(Work::RemoveReplica(node)) => Some((false, node)),
+            _ => None,
+        }
+    };
+    let (own, new) = (materializer(1, false, false), materializer(3, false, false));
+    let gone = materializer(2, true, false);
+    let removed = materializer(2, true, true);
+    assert_eq!(change(&[1, 2], &[own.clone(), gone, new.clone()]), None);
+    let after = [own.clone(), removed.clone(), new];
+    assert_eq!(change(&[1, 2], &after), Some((false, 2)));
+    assert_eq!(change(&[1], &after), Some((true, 3)));
+    assert_eq!(change(&[1, 3], &after), None);
+    assert_eq!(change(&[1], &[own, removed]), None);
+    let all_left = [materializer(1, true, true)];
+    assert_eq!(change(&[1], &all_left), None, "never the last one");
 }
 
 fn unit(unit_id: u64, rack: &str) -> v1::UnitRef {
