@@ -87,6 +87,11 @@ pub(crate) async fn run(stage: &Stage, options: &Options) -> Result<Report> {
     let mut wrong = Vec::new();
     match &settled {
         Ok(settled) => {
+            // Whoever comes now is configured for those that are there now.
+            let clients = Clients {
+                sequencers: stage.cluster.sequencer_addresses(),
+                ..clients
+            };
             let judged = Box::pin(examine(stage, &clients, *settled, &ended.history)).await;
             match judged {
                 Ok(faults) => wrong = faults,
