@@ -3,6 +3,7 @@ use crate::alarms;
 use crate::faults::SEEDS_TO_A_ROUND;
 use crate::leaving::Leaving;
 use crate::network::{Host, Network, SimConnector};
+use bytes::Bytes;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_node::config::{ClusterConfig, NodeConfig, RetentionConfig, RoleName, SnapshotConfig};
@@ -56,7 +57,16 @@ pub(crate) struct Cluster {
 pub(crate) struct States {
     pub(crate) newest: Mutex<BTreeMap<&'static str, Arc<MemoryView>>>,
     /// Those that were damaged on purpose: none of them may be in use at the end.
-    pub(crate) damaged: Mutex<Vec<(&'static str, Arc<MemoryView>)>>,
+    pub(crate) damaged: Mutex<Vec<Damaged>>,
+}
+
+/// A state with a row that is not what was folded.
+pub(crate) struct Damaged {
+    pub(crate) name: &'static str,
+    pub(crate) view: Arc<MemoryView>,
+    /// The row, of a slot, and what was made of it.
+    pub(crate) key: Bytes,
+    pub(crate) rotten: Bytes,
 }
 
 /// Every third seed lets go of history while it runs.

@@ -25,6 +25,8 @@ fn seeds_that_once_failed_are_good() {
         1637, // a founder that lagged took an emptied voter for the one it was
         3103,
         103147, // after a loss of power founder and joiner each took the other for a stranger
+        200452,
+        200664, // damage of a row that nobody wrote before the end was taken for missed
         1215, 102267, // damage that the trim goes through, with stamps lost
     ] {
         if let Err(failure) = run(seed, &Options::default()) {

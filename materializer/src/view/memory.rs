@@ -31,12 +31,24 @@ impl MemoryView {
         let is_row = |row: &(&Bytes, &Bytes)| row.0.as_ref() != STAMP_KEY && !row.1.is_empty();
         let count = rows.iter().filter(is_row).count();
         let (key, value) = rows.iter().filter(is_row).nth(nth % count.max(1))?;
-        let (key, mut rotten) = (key.clone(), value.to_vec());
-        *rotten.last_mut()? ^= 1;
-        let rotten = Bytes::from(rotten);
+        let (key, rotten) = (key.clone(), flipped(value)?);
         rows.insert(key.clone(), rotten.clone());
         Some((key, rotten))
     }
+
+    /// The same bit again, of the row with this key, if there is one.
+    pub fn flip(&self, space: Keyspace, key: &Bytes) {
+        let rows = &mut self.rows.lock().spaces[space as usize];
+        if let Some(row) = rows.get(key).and_then(flipped) {
+            rows.insert(key.clone(), row);
+        }
+    }
+}
+
+fn flipped(row: &Bytes) -> Option<Bytes> {
+    let mut bytes = row.to_vec();
+    *bytes.last_mut()? ^= 1;
+    Some(Bytes::from(bytes))
 }
 
 impl View for MemoryView {
