@@ -50,6 +50,8 @@ pub(crate) struct Seen {
     pub(crate) recovered: bool,
     /// LOG-U9: why this voter will not lead until a person has looked and started it again.
     pub(crate) went_back: Option<Refusal>,
+    /// Cuts held from which on closed stripes hold back none.
+    pub(crate) set_aside_from: usize,
     streams: u64,
     subscribers: Vec<mpsc::Sender<v1::LogEvent>>,
     units: BTreeMap<u64, UnitOutlet>,
@@ -289,7 +291,7 @@ impl Board {
         stream: u64,
     ) -> mpsc::Receiver<v1::UnitOrder> {
         let (orders, listener) = mpsc::channel(EVENTS_QUEUED);
-        if let Some(base) = order_of(&Event::Base(seen.order.base())) {
+        if let Some(base) = order_of(&Event::Base(seen.order.base_for(hello.unit_id))) {
             let _fits = orders.try_send(base);
         }
         seen.units

@@ -1,5 +1,6 @@
 //! What a sequencer is told at start.
 pub use crate::membership::placement::Redundancy;
+use crate::order::CUTS_HELD_MAX;
 use std::collections::BTreeMap;
 
 /// Equal on every voter that founds the cluster, but for `voter`.
@@ -17,6 +18,9 @@ pub struct SequencerConfig {
     /// The journal's smallest segment; the largest is four times that. A snapshot comes every few MiB of
     /// entries, so larger ones would only keep what nobody needs.
     pub segment_bytes: u64,
+    /// Cuts held from which on the runs that wait for closed stripes are set aside. At half of the bound
+    /// units that are there have long synced what they stamped.
+    pub set_aside_from: usize,
 }
 
 /// A snapshot every few seconds of the heaviest load.
@@ -35,6 +39,7 @@ impl SequencerConfig {
             },
             snapshot_every: SNAPSHOT_EVERY,
             segment_bytes: SEGMENT_BYTES,
+            set_aside_from: CUTS_HELD_MAX / 2,
         }
     }
 

@@ -216,12 +216,13 @@ fn next_trim(board: &Board) -> Option<Trim> {
 fn next_cut(board: &Board) -> Option<ProposedCut> {
     board.with(|seen| {
         let log_time_us = board.clock_us(seen);
-        let proposal = seen.holdings.propose(&seen.order)?;
+        let proposal = seen.holdings.propose(&seen.order, seen.set_aside_from)?;
         let forget_through = proposal.forget_through;
         Some(ProposedCut {
             ends: proposal.ends,
             log_time_us,
             forget_through,
+            waits: proposal.waits,
         })
     })
 }

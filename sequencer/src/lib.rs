@@ -21,6 +21,7 @@
 //! - Q8 Only a voter that most others answer leads; who leads no more sends its listeners away (LOG-I10).
 //! - Q7b A cluster is founded when every founder knows the directories of all founders.
 //! - Q9 An id of the group is given once, with one directory; one that was removed never comes back.
+//! - Q10 What is forgotten of a cut is stamped by W of every stripe it touches, or stands in the row of a closed one (LOG-U6).
 
 mod admin;
 mod board;

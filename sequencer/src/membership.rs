@@ -5,6 +5,7 @@ pub(crate) mod clocks;
 pub(crate) mod copies;
 #[cfg(test)]
 mod copies_tests;
+mod forgetting;
 pub(crate) mod holdings;
 #[cfg(test)]
 mod holdings_tests;

@@ -19,6 +19,7 @@ mod set_unit;
 mod snapshot_done;
 mod stripes;
 mod trim;
+pub(crate) mod waiting;
 
 use crate::order::command::{Command, Kind};
 use dfs_wire::{Code, v1};
@@ -155,7 +156,11 @@ impl Order {
             None => Effects::quiet(Outcome::Stands),
             Some(Kind::Found(found)) => self.found(found),
             Some(Kind::Cut(proposed)) => self.cut(index, proposed),
-            Some(Kind::Register(register)) => self.register(register),
+            Some(Kind::Register(register)) => {
+                let effects = self.register(register);
+                self.settle_waiting();
+                effects
+            }
             Some(Kind::OpenLane(open)) => self.open_lane(index, open),
             Some(Kind::OpenStripe(open)) => self.open_stripe(index, open),
             Some(Kind::SealLane(seal)) => self.seal_lane(index, seal.lane),
@@ -169,7 +174,11 @@ impl Order {
             Some(Kind::Unpin(unpin)) => self.unpin(unpin),
             Some(Kind::AdvancePin(advance)) => self.advance_pin(advance),
             Some(Kind::SnapshotDone(done)) => self.snapshot_done(done),
-            Some(Kind::SetUnit(set)) => self.set_unit(set),
+            Some(Kind::SetUnit(set)) => {
+                let effects = self.set_unit(set);
+                self.settle_waiting();
+                effects
+            }
             Some(Kind::CopyStripe(copy)) => self.copy_stripe(index, copy),
             Some(Kind::AddLocation(add)) => self.add_location(index, add),
         }

@@ -69,6 +69,7 @@ impl SequencerRole {
         peers: Arc<dyn PeerConnector>,
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let board = Board::new(env.clone());
+        board.with(|seen| seen.set_aside_from = config.set_aside_from);
         let (task_env, task_board) = (env.clone(), board.clone());
         let told = config.clone();
         // In a task of the group, because openraft finds its env in the task that runs it.

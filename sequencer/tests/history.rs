@@ -81,6 +81,7 @@ fn cut_of(lane: u64, end_idx: u64, forget_through: u64) -> Kind {
         ends: vec![end],
         log_time_us: 5,
         forget_through,
+        waits: Vec::new(),
     })
 }
 

@@ -1,7 +1,8 @@
 //! Properties of the order: dense LSNs, final lengths, harmless proposals, snapshots that lose nothing.
 use dfs_sequencer::order::command::{
     CloseStripe, Command, Found, Kind, MoveLane, OpenLane, OpenStripe, ProposedCut, ProposedEnd,
-    Register, RegisterUnit, RemoveNode, SealLane, SeatVoter, SetUnit, StripeAndUnit, UnseatVoter,
+    Register, RegisterUnit, RemoveNode, SealLane, SeatVoter, SetUnit, StripeAndUnit, StripeWaits,
+    UnseatVoter,
 };
 use dfs_sequencer::order::{CUTS_HELD_MAX, Effects, Order, Outcome};
 use dfs_wire::v1;
@@ -81,6 +82,7 @@ fn cut(ends: &[(u64, u64)], log_time_us: u64, forget_through: u64) -> Command {
         ends,
         log_time_us,
         forget_through,
+        waits: Vec::new(),
     })
     .into()
 }
@@ -416,6 +418,34 @@ fn copies_are_encoded_as_in_version_1() {
     written += &format!("order {}\n", hex(&driven.order.encode()));
     let golden = include_str!("golden/v1/copies.txt");
     assert_eq!(written, golden, "now:\n{written}");
+}
+
+/// LOG-U6: what came with runs that wait for a closed stripe.
+#[test]
+fn waiting_runs_are_encoded_as_in_version_1() {
+    let mut driven = Driven::new();
+    driven.apply(&cut(&[(1, 2), (3, 300)], 5, 0));
+    driven.apply(&close_stripe(1));
+    let mut forget = ProposedCut {
+        log_time_us: 6,
+        forget_through: 1,
+        ..ProposedCut::default()
+    };
+    forget.waits.push(StripeWaits {
+        stripe: 1,
+        stamped_through: 0,
+    });
+    let forget: Command = Kind::Cut(forget).into();
+    driven.apply(&forget);
+    assert!(driven.order.cuts.is_empty());
+    let command = hex(&prost::Message::encode_to_vec(&forget));
+    let written = format!("cut {command}\norder {}\n", hex(&driven.order.encode()));
+    let golden = include_str!("golden/v1/waiting.txt");
+    assert_eq!(written, golden, "now:\n{written}");
+    assert_eq!(
+        Order::decode(&driven.order.encode()).as_ref(),
+        Ok(&driven.order)
+    );
 }
 
 /// LOG.md §6: what came with several voters.

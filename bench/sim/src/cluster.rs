@@ -29,6 +29,8 @@ pub(crate) const MATERIALIZERS: [&str; 3] = ["m1", "m2", "m3"];
 const THREE_MATERIALIZERS_ONE_IN: u64 = 3;
 /// There: a run has some tens of records.
 const DIGEST_EVERY: u64 = 16;
+/// Fewer than are made while units of a stripe are away.
+const CUTS_HELD_FEW: usize = 4;
 /// The data directory of each process, on disks of its own.
 const DIR: &str = "d";
 /// Clocks of processes differ by up to so much, µs.
@@ -114,6 +116,7 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
             file_copies: Some(3),
             shard_replicas: Some(cluster.materializers().len() as u32),
             digest_every: compares.then_some(DIGEST_EVERY),
+            set_aside_from: set_aside_from(cluster.network.world()),
         },
         snapshots: SnapshotConfig {
             every_records: Some(cluster.snapshot_every),
@@ -136,6 +139,13 @@ pub(crate) fn has_six_units(world: &SimWorld) -> bool {
 pub(crate) fn has_three_materializers(world: &SimWorld) -> bool {
     let round = world.seed() / SEEDS_TO_A_ROUND;
     round % THREE_MATERIALIZERS_ONE_IN == THREE_MATERIALIZERS_ONE_IN - 1
+}
+
+/// Of seeds with six units, in which stripes are closed, half set aside what these wait for almost at once
+/// (LOG-U6).
+fn set_aside_from(world: &SimWorld) -> Option<usize> {
+    let rounds = world.seed() / SEEDS_TO_A_ROUND / SIX_UNITS_ONE_IN;
+    (has_six_units(world) && rounds.is_multiple_of(2)).then_some(CUTS_HELD_FEW)
 }
 
 pub(crate) fn units(world: &SimWorld) -> &'static [&'static str] {

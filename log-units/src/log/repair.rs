@@ -343,7 +343,15 @@ impl Repair {
     async fn learn(&self, memory: &mut Memory, unknown: &Unknown) {
         let mut given = Vec::new();
         for stripe in &unknown.stripes {
-            let peers = self.ledger.state.lock().peers(*stripe).to_vec();
+            let (set_aside, peers) = {
+                let state = self.ledger.state.lock();
+                let set_aside = state.given_set_aside(*stripe, &unknown.lsns);
+                (set_aside, state.peers(*stripe).to_vec())
+            };
+            if let Some(set_aside) = set_aside {
+                given.push(set_aside);
+                continue;
+            }
             for at in 0..peers.len() {
                 let peer = &peers[(memory.turn + at) % peers.len()];
                 match self.learn_from(memory, peer, *stripe, unknown).await {

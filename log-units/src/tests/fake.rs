@@ -30,6 +30,8 @@ pub(super) struct Known {
     pub(super) cuts: Vec<v1::Cut>,
     /// Cuts up to here were forgotten.
     pub(super) forgotten: usize,
+    /// What was set aside of them (LOG-U6).
+    pub(super) waiting: Option<v1::WaitingRuns>,
     pub(super) trim_lsn: u64,
     pub(super) next_lsn: u64,
     /// The last Hello, and everything that was ever said to be durable.
@@ -171,6 +173,31 @@ impl Fake {
         }));
     }
 
+    /// All cuts so far are forgotten, with or without what the closed stripe waits for.
+    pub(super) fn forget(&self, sets_aside: bool) {
+        let mut known = self.known.lock();
+        known.forgotten = known.cuts.len();
+        let runs = known.cuts.iter().flat_map(|cut| {
+            cut.lanes.iter().map(|part| v1::StampedRun {
+                lane: part.lane,
+                from_idx: part.from_idx,
+                to_idx: part.to_idx,
+                first_lsn: cut.first_lsn,
+                cut_seq: cut.cut_seq,
+                log_time_us: cut.log_time_us,
+                chain_high: part.chain_high,
+                chain_low: part.chain_low,
+            })
+        });
+        let waiting = v1::WaitingRuns {
+            stripe: STRIPE,
+            from_lsn: 1,
+            to_lsn: known.next_lsn,
+            runs: runs.collect(),
+        };
+        known.waiting = sets_aside.then_some(waiting);
+    }
+
     /// Waits until `f` holds.
     pub(super) async fn until(&self, f: impl Fn(&Known) -> bool) {
         loop {
@@ -255,6 +282,7 @@ impl Known {
             closed: self.last_lsn.is_some(),
             copies: refs(&self.copies),
             locations: self.holders.iter().copied().collect(),
+            waiting_runs: 0,
         }
     }
 
@@ -323,6 +351,7 @@ impl Known {
             cluster_id: Bytes::from_static(CLUSTER),
             generation: 0,
             trim_lsn: self.trim_lsn,
+            waiting: self.waiting.iter().cloned().collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! - `fake.rs`: the sequencer; `rig.rs`: a unit, an appender and a reader around it
 //! - `log.rs`: append, cut, scan; `damage.rs`: what disks do; `power.rs`: crashes, and a judge of them
 //! - `trio.rs`: three units of one stripe; `repair.rs`: what one of them lacks comes from the others
+//! - `waiting.rs`: they come back when their cuts are forgotten
 //! - `rules.rs`: properties of the pure part
 //! - `identity.rs`: who a directory is
 //! - `extents.rs`: store and load; `format.rs`: FORMAT.md against the code
@@ -19,3 +20,4 @@ mod rig;
 mod rules;
 mod trim;
 mod trio;
+mod waiting;

@@ -139,7 +139,7 @@ impl Unit {
     /// The first LSNs of each copied stripe whose stamps are missing.
     pub(super) fn unknown_copies(&self) -> impl Iterator<Item = Unknown> {
         let copies = self.copies.iter().filter(|(id, _)| {
-            let shared = !self.peers(**id).is_empty();
+            let shared = !self.peers(**id).is_empty() || self.set_aside.contains_key(id);
             shared && !self.stripes.contains_key(id)
         });
         copies.filter_map(|(id, copied)| {

@@ -119,13 +119,32 @@ impl Unit {
             .runs
             .first_uncovered(first_lsn.max(self.trim_lsn).max(1)..self.heard.next_lsn)?;
         let there = self.stripes.iter();
-        let there = there.filter(|(_, stripe)| stripe.first_lsn < lsns.end);
+        let there = there.filter(|(_, stripe)| stripe.may_hold(&lsns));
         let stripes: Vec<u64> = there.map(|(id, _)| *id).collect();
-        let shared = stripes.iter().all(|id| !self.peers(*id).is_empty());
-        shared.then_some(Unknown {
+        let shared = |id: &u64| !self.peers(*id).is_empty() || self.is_set_aside(*id, &lsns);
+        stripes.iter().all(shared).then_some(Unknown {
             lsns,
             stripes,
             copied: None,
+        })
+    }
+
+    fn is_set_aside(&self, stripe: u64, lsns: &Range<u64>) -> bool {
+        let waiting = self.set_aside.get(&stripe);
+        waiting.is_some_and(|row| (row.from_lsn..row.to_lsn).contains(&lsns.start))
+    }
+
+    /// What the sequencer has set aside of a stripe. `None`: nothing at the first of these LSNs.
+    pub(crate) fn given_set_aside(&self, stripe: u64, lsns: &Range<u64>) -> Option<Given> {
+        let waiting = self.set_aside.get(&stripe)?;
+        if !self.is_set_aside(stripe, lsns) {
+            return None;
+        }
+        let beyond =
+            |run: &&v1::StampedRun| run.first_lsn + (run.to_idx - run.from_idx) > lsns.start;
+        Some(Given {
+            runs: waiting.runs.iter().filter(beyond).copied().collect(),
+            known_until_lsn: waiting.to_lsn.min(lsns.end),
         })
     }
 
@@ -170,7 +189,7 @@ impl Unit {
     pub(crate) fn learn_given(&mut self, unknown: &Unknown, given: &[Given]) -> bool {
         let lsns = &unknown.lsns;
         let known = given.iter().map(|given| given.known_until_lsn);
-        let mut until = known.min().unwrap_or(0).min(lsns.end);
+        let mut until = known.min().unwrap_or(lsns.end).min(lsns.end);
         let mut runs: Vec<StampedRunOf> = given
             .iter()
             .flat_map(|given| &given.runs)

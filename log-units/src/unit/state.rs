@@ -1,6 +1,7 @@
 //! All that a unit knows: its lanes, what was cut, what is stamped. Input in, outputs out; nothing waits here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use dfs_wire::frame::{Frame, chain_of, first_chain};
 use dfs_wire::{Code, Refusal, v1};
@@ -37,6 +38,12 @@ impl Stripe {
             last_lsn: state.closed.then_some(state.last_lsn),
         }
     }
+
+    /// Whether a record of it can lie there.
+    pub(super) fn may_hold(&self, lsns: &Range<u64>) -> bool {
+        let over = self.last_lsn.is_some_and(|last| last < lsns.start);
+        self.first_lsn < lsns.end && !over
+    }
 }
 
 /// Another unit of a stripe.
@@ -57,6 +64,8 @@ pub(crate) struct Unit {
     /// Closed stripes of other units that this one copies.
     pub(super) copies: BTreeMap<u64, Copied>,
     pub(super) wholes: Wholes,
+    /// Of closed stripes, by stripe: what the last Base said of LSNs whose cuts it holds no more.
+    pub(super) set_aside: BTreeMap<u64, v1::WaitingRuns>,
     generation: u64,
     pub(super) runs: Runs,
     pub(super) heard: Heard,
@@ -410,6 +419,8 @@ impl Unit {
         let oldest = base.cuts.first().map(|cut| cut.cut_seq);
         self.cuts_held_from = oldest.unwrap_or(base.cut_seq + 1);
         self.stamps_lost_above = None;
+        let set_aside = base.waiting.iter();
+        self.set_aside = set_aside.map(|row| (row.stripe, row.clone())).collect();
         self.trim(base.trim_lsn);
         self.settle_closed();
         Ok(())

@@ -60,6 +60,7 @@ impl Unit {
             let after = after.or(known.then_some(written)).filter(|_| known);
             if after.is_some_and(|after| self.wholes.synced >= after) {
                 self.wholes.whole.insert(id);
+                self.set_aside.remove(&id);
                 told.push(id);
             } else {
                 self.wholes.settling.insert(id, after);

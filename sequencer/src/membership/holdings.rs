@@ -1,5 +1,6 @@
 //! What units durably hold above the cut, and the lengths that may be cut next (LOG-D1, D2).
-use crate::order::command::ProposedEnd;
+use crate::membership::forgetting::Forgettable;
+use crate::order::command::{ProposedEnd, StripeWaits};
 use crate::order::{CUTS_HELD_MAX, Order, Stripe};
 use dfs_wire::limits::FRAME_ENDS_KEPT;
 use dfs_wire::v1;
@@ -60,6 +61,7 @@ pub(crate) struct Differing {
 pub(crate) struct Proposal {
     pub(crate) ends: Vec<ProposedEnd>,
     pub(crate) forget_through: u64,
+    pub(crate) waits: Vec<StripeWaits>,
 }
 
 impl Held {
@@ -240,8 +242,12 @@ impl Holdings {
     }
 
     /// The next cut, or `None` when nothing has advanced (LOG-D3).
-    pub(crate) fn propose(&mut self, order: &Order) -> Option<Proposal> {
-        let forget_through = self.forgettable(order);
+    /// From `set_aside_from` held cuts on, closed stripes hold back none (LOG-U6).
+    pub(crate) fn propose(&mut self, order: &Order, set_aside_from: usize) -> Option<Proposal> {
+        let Forgettable {
+            through: forget_through,
+            waits,
+        } = self.forgettable(order, set_aside_from);
         let forgets = forget_through.saturating_sub(first_held(order) - 1);
         let left = (order.cuts.len() as u64).saturating_sub(forgets);
         let mut ends = Vec::new();
@@ -252,6 +258,7 @@ impl Holdings {
         worth_it.then_some(Proposal {
             ends,
             forget_through,
+            waits,
         })
     }
 
@@ -321,37 +328,13 @@ impl Holdings {
             .collect()
     }
 
-    /// LOG-U6: the newest cut that, with all before it, W units of every stripe it touches have stamped.
-    fn forgettable(&self, order: &Order) -> u64 {
-        let mut through = first_held(order) - 1;
-        let mut stamped = BTreeMap::new();
-        for cut in &order.cuts {
-            let mut stripes = cut
-                .lanes
-                .iter()
-                .filter_map(|lane| order.lanes.get(&lane.lane));
-            let all = stripes.all(|lane| {
-                let by_quorum = stamped
-                    .entry(lane.stripe)
-                    .or_insert_with(|| self.stamped_by_quorum(order, lane.stripe));
-                *by_quorum >= cut.cut_seq
-            });
-            if !all {
-                break;
-            }
-            through = cut.cut_seq;
-        }
-        through
-    }
-
-    fn stamped_by_quorum(&self, order: &Order, stripe: u64) -> u64 {
+    /// Of the stripe; all of it, once nobody has to be waited for.
+    pub(super) fn stamped_by_quorum(&self, order: &Order, stripe: u64) -> u64 {
         let Some(stripe) = order.stripes.get(&stripe) else {
             return 0;
         };
         // Some of its own may have left, and what was copied is stamped.
-        let alive = |unit: &&u64| order.is_alive(**unit);
-        let holders = stripe.locations.iter().filter(alive).count();
-        if stripe.closed && holders >= stripe.write_quorum as usize {
+        if order.is_settled(stripe) {
             return u64::MAX;
         }
         let known = |unit: &u64| self.units.get(unit).map(|known| known.stamped_through);
@@ -431,7 +414,7 @@ fn lossy(bad_ranges: &[v1::LaneRange]) -> BTreeMap<u64, u64> {
 }
 
 /// The cut_seq of the oldest cut held; one past the newest when none is.
-fn first_held(order: &Order) -> u64 {
+pub(super) fn first_held(order: &Order) -> u64 {
     order
         .cuts
         .front()

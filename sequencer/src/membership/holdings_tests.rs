@@ -1,9 +1,10 @@
 //! Candidates: only what W units hold with one chain is cut; Hello replaces; what is stamped is forgotten.
 use super::holdings::{Holdings, Proposal};
 use crate::order::command::{
-    Command, Found, Kind, OpenLane, OpenStripe, ProposedCut, ProposedEnd, Register, RegisterUnit,
+    CloseStripe, Command, Found, Kind, OpenLane, OpenStripe, ProposedCut, ProposedEnd, Register,
+    RegisterUnit, SetUnit, StripeAndUnit, Trim,
 };
-use crate::order::{Effects, Event, Order, Outcome};
+use crate::order::{CUTS_HELD_MAX, Effects, Event, Order, Outcome};
 use dfs_wire::limits::FRAME_ENDS_KEPT;
 use dfs_wire::v1;
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ const LANE: u64 = 1;
 struct Led {
     order: Order,
     holdings: Holdings,
+    set_aside_from: usize,
 }
 
 impl Led {
@@ -22,6 +24,7 @@ impl Led {
         let mut led = Led {
             order: Order::default(),
             holdings: Holdings::default(),
+            set_aside_from: CUTS_HELD_MAX,
         };
         led.apply(
             &Kind::Found(Found {
@@ -101,12 +104,43 @@ impl Led {
             .durable(&self.order, unit, stream, &durable, 0)
     }
 
+    fn lane_durable(
+        &mut self,
+        unit: u64,
+        (lane, end_idx): (u64, u64),
+        stamped_through: u64,
+    ) -> bool {
+        let end = v1::FrameEnd {
+            lane,
+            end_idx,
+            ..v1::FrameEnd::default()
+        };
+        let durable = v1::Durable {
+            ends: vec![end],
+            stamped_through,
+            ..v1::Durable::default()
+        };
+        self.holdings.durable(&self.order, unit, unit, &durable, 0)
+    }
+
+    /// What can be forgotten is, without a cut.
+    fn forget_now(&mut self) {
+        let forgettable = self.holdings.forgettable(&self.order, self.set_aside_from);
+        let forgets = ProposedCut {
+            forget_through: forgettable.through,
+            waits: forgettable.waits,
+            ..ProposedCut::default()
+        };
+        self.apply(&Kind::Cut(forgets).into());
+    }
+
     /// Proposes and applies; the end of the lane that came of it, if any.
     fn cut(&mut self) -> Option<u64> {
         let Proposal {
             ends,
             forget_through,
-        } = self.holdings.propose(&self.order)?;
+            waits,
+        } = self.holdings.propose(&self.order, self.set_aside_from)?;
         let end = ends
             .iter()
             .find(|end| end.lane == LANE)
@@ -116,6 +150,7 @@ impl Led {
                 ends,
                 log_time_us: 0,
                 forget_through,
+                waits,
             })
             .into(),
         );
@@ -239,7 +274,7 @@ fn stamps_alone_do_not_wake_an_idle_log_until_there_are_many() {
     }
     led.durable(1, 1, &[], 1_023);
     led.durable(2, 2, &[], 1_023);
-    assert_eq!(led.holdings.propose(&led.order), None);
+    assert_eq!(led.holdings.propose(&led.order, CUTS_HELD_MAX), None);
     led.durable(1, 1, &[(1_024, 1_024)], 1_023);
     led.durable(3, 3, &[(1_024, 1_024)], 1_023);
     assert_eq!(led.cut(), Some(1_024));
@@ -277,7 +312,7 @@ fn two_stripes_are_counted_apart() {
     led.holdings.durable(&led.order, 4, 4, &durable, 0);
     let proposal = led
         .holdings
-        .propose(&led.order)
+        .propose(&led.order, CUTS_HELD_MAX)
         .expect("lane 2 has two units");
     let lanes: Vec<u64> = proposal
         .ends
@@ -370,5 +405,121 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// LOG-U6: units of a closed stripe that are gone for ever hold back nobody; they get what they missed.
+#[test]
+fn a_closed_stripe_that_lost_its_quorum_holds_back_no_cut() {
+    let mut led = Led::new();
+    led.set_aside_from = CUTS_HELD_MAX / 2;
+    led.register(&[11, 12, 13, 14, 15, 16]);
+    led.open_lane(2, &[4, 5, 6]);
+    let mut to = 0;
+    // Unit 1 stamps the first of the cuts of its lane; units 2 and 3 none of them.
+    for end in 1..=5 {
+        for unit in [1, 2] {
+            assert!(led.durable(unit, unit, &[(end, 0)], 0));
+        }
+        assert_eq!(led.cut(), Some(end));
+    }
+    assert!(led.durable(1, 1, &[], 5));
+    led.apply(&Kind::CloseStripe(CloseStripe { stripe: 1 }).into());
+    for unit in 4..=6 {
+        led.hello(unit, unit, &[]);
+    }
+    for end in 1..=CUTS_HELD_MAX as u64 + 100 {
+        for unit in 4..=6 {
+            let stamped = led.order.cut_seq;
+            assert!(led.lane_durable(unit, (2, end), stamped));
+        }
+        led.cut();
+        to = end;
+    }
+    assert_eq!(led.order.lanes[&2].length, to, "the other stripe goes on");
+    assert!(led.order.cuts.len() <= CUTS_HELD_MAX / 2 + 1);
+    let waiting = led.order.base_for(3).waiting;
+    assert_eq!((waiting.len(), waiting[0].runs.len()), (1, 5));
+    assert_eq!((waiting[0].stripe, waiting[0].from_lsn), (1, 1));
+    assert!(waiting[0].to_lsn > led.order.stripes[&1].last_lsn);
+    assert!(
+        led.order.base_for(4).waiting.is_empty(),
+        "it is no part of it"
+    );
+    assert_eq!(Order::decode(&led.order.encode()).as_ref(), Ok(&led.order));
+    // W of its units have all of it: nobody waits any more.
+    for unit in [1, 3] {
+        assert_eq!(led.order.waiting_runs(), 5);
+        led.apply(&Kind::AddLocation(StripeAndUnit { stripe: 1, unit }).into());
+    }
+    assert_eq!(led.order.waiting_runs(), 0);
+}
+
+/// Nor does one of which nobody but one unit will ever come back.
+#[test]
+fn the_dead_are_not_waited_for() {
+    let mut led = Led::new();
+    led.set_aside_from = 1;
+    for unit in [1, 2] {
+        assert!(led.durable(unit, unit, &[(3, 0)], 0));
+    }
+    assert_eq!(led.cut(), Some(3));
+    led.apply(&Kind::CloseStripe(CloseStripe { stripe: 1 }).into());
+    led.forget_now();
+    assert_eq!((led.order.cuts.len(), led.order.waiting_runs()), (0, 1));
+    led.apply(&Kind::AddLocation(StripeAndUnit { stripe: 1, unit: 1 }).into());
+    for unit in [2, 3] {
+        assert_eq!(led.order.waiting_runs(), 1);
+        let (state, lost) = (v1::UnitState::Dead as i32, true);
+        led.apply(&Kind::SetUnit(SetUnit { unit, state, lost }).into());
+    }
+    assert_eq!(led.order.waiting_runs(), 0);
+}
+
+/// An open stripe grows on: its cuts stay, and past the bound nothing is cut.
+#[test]
+fn what_an_open_stripe_waits_for_is_never_set_aside() {
+    let mut led = Led::new();
+    led.set_aside_from = 1;
+    for end in 1..=3 {
+        for unit in [1, 2] {
+            assert!(led.durable(unit, unit, &[(end, 0)], 0));
+        }
+        assert_eq!(led.cut(), Some(end));
+    }
+    assert_eq!((led.order.cuts.len(), led.order.waiting_runs()), (3, 0));
+}
+
+/// LOG.md §8: what is trimmed needs no stamps.
+#[test]
+fn trim_passes_what_was_set_aside() {
+    let mut led = Led::new();
+    led.set_aside_from = 1;
+    for end in [2, 4, 6] {
+        for unit in [1, 2] {
+            assert!(led.durable(unit, unit, &[(end, 0)], 0));
+        }
+        assert_eq!(led.cut(), Some(end));
+    }
+    led.apply(&Kind::CloseStripe(CloseStripe { stripe: 1 }).into());
+    led.forget_now();
+    assert_eq!(led.order.waiting_runs(), 3);
+    let mut pin = v1::Pin {
+        lsn: 7,
+        ..v1::Pin::default()
+    };
+    pin.set_kind(v1::PinKind::Shard);
+    led.order.history.pins.insert("shard-0".into(), pin);
+    for (lsn, left) in [(4, 2), (5, 1), (7, 0)] {
+        led.apply(&Kind::Trim(Trim { lsn }).into());
+        assert_eq!(led.order.history.trim_lsn, lsn);
+        let from = led
+            .order
+            .base_for(1)
+            .waiting
+            .first()
+            .map(|row| row.from_lsn);
+        assert_eq!(led.order.waiting_runs(), left, "trimmed to {lsn}");
+        assert_eq!(from, (left > 0).then_some(lsn));
     }
 }

@@ -1,5 +1,5 @@
 //! Base: the order as a newcomer is told it (LOG.md §3).
-use crate::order::{Lane, Order};
+use crate::order::{Lane, Order, Stripe};
 use dfs_wire::v1;
 
 impl Order {
@@ -15,6 +15,17 @@ impl Order {
             cluster_id: self.cluster_id.clone().into(),
             generation: self.generation,
             trim_lsn: self.history.trim_lsn,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// With what waits for this unit to stamp it.
+    pub(crate) fn base_for(&self, unit: u64) -> v1::Base {
+        let part = |stripe: &&Stripe| stripe.units.contains(&unit) || stripe.copies.contains(&unit);
+        let stripes = self.stripes.values().filter(part);
+        v1::Base {
+            waiting: stripes.filter_map(|row| row.waiting.clone()).collect(),
+            ..self.base()
         }
     }
 
@@ -54,6 +65,10 @@ impl Order {
                 .filter_map(|unit| self.unit_ref(*unit))
                 .collect(),
             locations: stripe.locations.clone(),
+            waiting_runs: stripe
+                .waiting
+                .as_ref()
+                .map_or(0, |row| row.runs.len() as u64),
         })
     }
 

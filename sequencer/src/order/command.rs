@@ -74,6 +74,18 @@ pub struct ProposedCut {
     /// A cut_seq: cuts up to it are stamped by W units of every stripe they touch (LOG-U6).
     #[prost(uint64, tag = "3")]
     pub forget_through: u64,
+    /// Closed stripes of which that is not so: what is forgotten of them is set aside.
+    #[prost(message, repeated, tag = "20")]
+    pub waits: Vec<StripeWaits>,
+}
+
+/// W units of a closed stripe have stamped up to this cut_seq, and perhaps no more ever will.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct StripeWaits {
+    #[prost(uint64, tag = "1")]
+    pub stripe: u64,
+    #[prost(uint64, tag = "2")]
+    pub stamped_through: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]

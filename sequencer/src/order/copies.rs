@@ -35,10 +35,12 @@ impl Order {
         if stripe.locations.contains(&add.unit) {
             return Effects::quiet(Outcome::Stands);
         }
-        self.change_stripe(index, add.stripe, |stripe| {
+        let effects = self.change_stripe(index, add.stripe, |stripe| {
             stripe.locations.push(add.unit);
             stripe.locations.sort_unstable();
-        })
+        });
+        self.settle_waiting();
+        effects
     }
 
     fn change_stripe(&mut self, index: u64, id: u64, change: impl FnOnce(&mut Stripe)) -> Effects {

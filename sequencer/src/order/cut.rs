@@ -8,7 +8,7 @@ impl Order {
     /// Max-merge: what a lane has already, or a lane that takes nothing more, is passed over; so
     /// duplicate, stale and reordered proposals are harmless.
     pub(super) fn cut(&mut self, index: u64, proposed: &ProposedCut) -> Effects {
-        self.forget(proposed.forget_through);
+        self.forget(proposed);
         if self.cuts.len() >= CUTS_HELD_MAX {
             return Effects::quiet(Outcome::Stands);
         }
@@ -87,9 +87,14 @@ impl Order {
         self.cuts.push_back(cut);
     }
 
-    fn forget(&mut self, through: u64) {
-        while self.cuts.front().is_some_and(|cut| cut.cut_seq <= through) {
-            self.cuts.pop_front();
+    /// LOG-U6, as the leader found it; what closed stripes wait for is set aside.
+    fn forget(&mut self, proposed: &ProposedCut) {
+        while let Some(cut) = self.cuts.pop_front() {
+            let goes = cut.cut_seq <= proposed.forget_through;
+            if !goes || !self.set_aside(&cut, &proposed.waits) {
+                self.cuts.push_front(cut);
+                return;
+            }
         }
     }
 }

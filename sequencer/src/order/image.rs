@@ -57,6 +57,9 @@ pub struct Stripe {
     /// Ascending: units, of both kinds, that hold all of it. Plain metadata (LOG-I12).
     #[prost(uint64, repeated, tag = "7")]
     pub locations: Vec<u64>,
+    /// Of a closed one: runs of forgotten cuts that too few have stamped.
+    #[prost(message, optional, tag = "20")]
+    pub waiting: Option<v1::WaitingRuns>,
 }
 
 #[derive(Clone, PartialEq, Message)]

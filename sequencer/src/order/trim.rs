@@ -25,6 +25,7 @@ impl Order {
         self.history.trim_lsn = lsn;
         let pinned = self.history.pins.values().all(|pin| lsn <= pin.lsn);
         assert!(pinned, "LOG-I11: trimmed to {lsn}, past a pin");
+        self.trim_waiting(lsn);
         self.forget_lanes(lsn);
         let trimmed = v1::Trimmed {
             trim_lsn: lsn,

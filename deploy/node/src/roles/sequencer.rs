@@ -105,6 +105,9 @@ fn config(place: &Place, voter: u64, list: &BTreeMap<u64, String>) -> SequencerC
     let mut config = SequencerConfig::single(place.address.clone(), replicas, quorum);
     config.voter = voter;
     config.voters.clone_from(list);
+    if let Some(held) = place.config.cluster.set_aside_from {
+        config.set_aside_from = held;
+    }
     config
 }
 
