@@ -194,6 +194,7 @@ impl UnitRole {
         let (config, counters) = (&self.ledger.config, &self.ledger.counters);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (extents, extent_bytes) = self.extents.index.totals();
+        let (damaged_extents, nameless_damage) = self.extents.index.damage();
         let state = self.ledger.state.lock();
         let (lanes_behind, records_behind) = state.behind();
         v1::UnitStatusAnswer {
@@ -219,6 +220,8 @@ impl UnitRole {
             scrubbed_bytes: count(&counters.scrubbed_bytes),
             scrub_rounds: count(&counters.scrub_rounds),
             scrub_found: count(&counters.scrub_found),
+            damaged_extents,
+            nameless_damage,
         }
     }
 

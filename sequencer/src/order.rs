@@ -181,6 +181,7 @@ impl Order {
             }
             Some(Kind::CopyStripe(copy)) => self.copy_stripe(index, copy),
             Some(Kind::AddLocation(add)) => self.add_location(index, add),
+            Some(Kind::RemoveLocation(remove)) => self.remove_location(index, remove),
         }
     }
 

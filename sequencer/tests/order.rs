@@ -87,6 +87,19 @@ fn cut(ends: &[(u64, u64)], log_time_us: u64, forget_through: u64) -> Command {
     .into()
 }
 
+/// Forgets cuts that a stripe, perhaps an open one, waits for.
+fn set_aside(stripe: u64, stamped_through: u64, forget_through: u64) -> Command {
+    let mut forget = ProposedCut {
+        forget_through,
+        ..ProposedCut::default()
+    };
+    forget.waits.push(StripeWaits {
+        stripe,
+        stamped_through,
+    });
+    Kind::Cut(forget).into()
+}
+
 /// An order that knows the index of the next command.
 struct Driven {
     order: Order,
@@ -147,6 +160,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => (1..=3_u64, 1..=4_i32, any::<bool>()).prop_map(set_unit),
         1 => (1..=4_u64, 1..=3_u64).prop_map(|(s, u)| Kind::CopyStripe(at(s, u)).into()),
         1 => (1..=4_u64, 1..=3_u64).prop_map(|(s, u)| Kind::AddLocation(at(s, u)).into()),
+        1 => (1..=4_u64, 1..=3_u64).prop_map(|(s, u)| Kind::RemoveLocation(at(s, u)).into()),
+        1 => (1..=4_u64, 0..9_u64, 0..20_u64).prop_map(|(s, w, f)| set_aside(s, w, f)),
         1 => (10..14_u8).prop_map(|nonce| Kind::Register(register(1, &[(1, nonce)])).into()),
     ]
 }
@@ -420,22 +435,26 @@ fn copies_are_encoded_as_in_version_1() {
     assert_eq!(written, golden, "now:\n{written}");
 }
 
+/// LOG.md §6: what came with locations that are withdrawn.
+#[test]
+fn a_withdrawn_location_is_encoded_as_in_version_1() {
+    let mut driven = Driven::new();
+    driven.apply(&close_stripe(1));
+    driven.apply(&Kind::AddLocation(at(1, 1)).into());
+    let remove: Command = Kind::RemoveLocation(at(1, 1)).into();
+    assert_eq!(driven.apply(&remove).events.len(), 1);
+    assert!(driven.order.stripes[&1].locations.is_empty());
+    let command = hex(&prost::Message::encode_to_vec(&remove));
+    assert_eq!(command, "92020408011001");
+}
+
 /// LOG-U6: what came with runs that wait for a closed stripe.
 #[test]
 fn waiting_runs_are_encoded_as_in_version_1() {
     let mut driven = Driven::new();
     driven.apply(&cut(&[(1, 2), (3, 300)], 5, 0));
     driven.apply(&close_stripe(1));
-    let mut forget = ProposedCut {
-        log_time_us: 6,
-        forget_through: 1,
-        ..ProposedCut::default()
-    };
-    forget.waits.push(StripeWaits {
-        stripe: 1,
-        stamped_through: 0,
-    });
-    let forget: Command = Kind::Cut(forget).into();
+    let forget = set_aside(1, 0, 1);
     driven.apply(&forget);
     assert!(driven.order.cuts.is_empty());
     let command = hex(&prost::Message::encode_to_vec(&forget));

@@ -29,8 +29,8 @@ pub(crate) const MATERIALIZERS: [&str; 3] = ["m1", "m2", "m3"];
 const THREE_MATERIALIZERS_ONE_IN: u64 = 3;
 /// There: a run has some tens of records.
 const DIGEST_EVERY: u64 = 16;
-/// Fewer than are made while units of a stripe are away.
-const CUTS_HELD_FEW: usize = 4;
+/// Any one that waits for a closed stripe.
+const CUTS_HELD_FEW: usize = 1;
 /// The data directory of each process, on disks of its own.
 const DIR: &str = "d";
 /// Clocks of processes differ by up to so much, µs.

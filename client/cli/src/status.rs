@@ -55,7 +55,12 @@ fn stripe_lines(sequencer: &v1::SequencerStatusAnswer) -> String {
         let units: Vec<u64> = stripe.units.iter().map(|unit| unit.unit_id).collect();
         let (r, w) = (units.len(), stripe.write_quorum);
         let state = if stripe.closed {
-            format!("closed, LSNs {} to {}", stripe.first_lsn, stripe.last_lsn)
+            let waiting = match stripe.waiting_runs {
+                0 => String::new(),
+                runs => format!("  {runs} runs wait for its units to come back"),
+            };
+            let (first, last) = (stripe.first_lsn, stripe.last_lsn);
+            format!("closed, LSNs {first} to {last}{waiting}")
         } else {
             let on_it = |lane: &&v1::LaneState| !lane.sealed && lane.stripe == stripe.stripe;
             let count = lanes.iter().filter(on_it).count() as u64;
@@ -120,6 +125,10 @@ fn unit_line(unit: &v1::UnitRef, answer: Option<&v1::UnitStatusAnswer>) -> Strin
             figures::bytes(answer.available_bytes),
             figures::bytes(answer.total_bytes)
         );
+        if answer.scrub_found + answer.mended_frames > 0 {
+            let (found, mended) = (answer.scrub_found, answer.mended_frames);
+            let _ = write!(line, "  frames found damaged {found}, mended {mended}");
+        }
     }
     line
 }
@@ -206,6 +215,7 @@ fn problems(status: &Status) -> Vec<String> {
             let ranges = figures::count(ranges as u64, "damaged range", "damaged ranges");
             problems.push(format!("unit {id} has {ranges} in its log"));
         }
+        problems.extend(answer.as_ref().ok().and_then(|answer| damage(id, answer)));
         if let (true, Err(refusal)) = (unit.live, answer) {
             problems.push(format!("unit {id} does not say how it is: {refusal}"));
         }
@@ -227,6 +237,18 @@ fn problems(status: &Status) -> Vec<String> {
         .iter()
         .map(|problem| format!("problem: {problem}"))
         .collect()
+}
+
+/// What cannot be read of files here; other units of the group have it.
+fn damage(id: u64, answer: &v1::UnitStatusAnswer) -> Option<String> {
+    let (extents, nameless) = (answer.damaged_extents, answer.nameless_damage);
+    let extents =
+        (extents > 0).then(|| figures::count(extents, "damaged extent", "damaged extents"));
+    let nameless = (nameless > 0).then(|| {
+        figures::count(nameless, "damaged place", "damaged places") + " that may hold extents"
+    });
+    let told: Vec<String> = extents.into_iter().chain(nameless).collect();
+    (!told.is_empty()).then(|| format!("unit {id} has {}", told.join(" and ")))
 }
 
 /// LOG-U8: below the headroom only deletions and the log's own upkeep go on.
@@ -372,6 +394,8 @@ fn unit_json(unit: &v1::UnitRef, answer: Option<&v1::UnitStatusAnswer>) -> Value
             "appended_records": answer.appended_records,
             "heard_cut_seq": answer.heard_cut_seq, "stamped_through": answer.stamped_through,
             "total_bytes": answer.total_bytes, "available_bytes": answer.available_bytes,
+            "damaged_extents": answer.damaged_extents,
+            "nameless_damage": answer.nameless_damage,
             "bad_ranges": answer.bad_ranges.len(), "full": answer.full,
         })
     });
@@ -482,6 +506,20 @@ mod tests {
         );
         assert!(problems.contains("100 records missed"), "{problems}");
     }
+    #[test]
+    fn damage_to_extents_is_told() {
+        let mut answer = v1::UnitStatusAnswer {
+            damaged_extents: 2,
+            ..Default::default()
+        };
+        let told = damage(7, &answer).unwrap_or_default();
+        assert_eq!(told, "unit 7 has 2 damaged extents");
+        (answer.damaged_extents, answer.nameless_damage) = (0, 1);
+        let told = damage(7, &answer).unwrap_or_default();
+        assert_eq!(told, "unit 7 has 1 damaged place that may hold extents");
+        assert_eq!(damage(7, &v1::UnitStatusAnswer::default()), None);
+    }
+
     #[test]
     fn open_and_closed_stripes_and_sealed_lanes_are_told() {
         let mut status = status();

@@ -44,6 +44,8 @@ struct Known {
     bytes: u64,
     /// Acknowledged once, unreadable now.
     damaged: BTreeSet<Id>,
+    /// Held, and found damaged by whoever read it: as many as are held, at most.
+    unreadable: BTreeSet<Id>,
     /// Damaged regions whose extents cannot be named.
     nameless: u64,
     /// Being stored now.
@@ -101,6 +103,7 @@ impl Index {
     pub(crate) fn insert(&self, id: Id, entry: Entry) {
         let mut known = self.known.lock();
         known.damaged.remove(&id);
+        known.unreadable.remove(&id);
         known.bytes += u64::from(entry.length);
         if let Some(before) = known.extents.insert(id, entry) {
             known.bytes -= u64::from(before.length);
@@ -112,6 +115,21 @@ impl Index {
         if !known.extents.contains_key(&id) {
             known.damaged.insert(id);
         }
+    }
+
+    /// It was read and is not what was stored.
+    pub(crate) fn found_unreadable(&self, id: Id) {
+        let mut known = self.known.lock();
+        if known.extents.contains_key(&id) {
+            known.unreadable.insert(id);
+        }
+    }
+
+    /// (extents, places that name none).
+    pub(crate) fn damage(&self) -> (u64, u64) {
+        let known = self.known.lock();
+        let extents = known.damaged.len() + known.unreadable.len();
+        (extents as u64, known.nameless)
     }
 
     pub(crate) fn count_nameless(&self) {

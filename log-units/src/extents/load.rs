@@ -37,14 +37,27 @@ impl Extents {
         request: v1::LoadRequest,
     ) -> Result<Answers<v1::LoadPart>, Refusal> {
         let id = id_of(request.extent)?;
-        let reading = self.open_extent(id).await?;
+        let reading = self.noted(id, self.open_extent(id).await)?;
         let (header, reading) = reading.narrow(&request)?;
         let first = stream::once(async move { Ok(part(Part::Header(header))) });
-        let data = stream::try_unfold(reading, |mut reading| async move {
-            let data = reading.next().await?;
+        let index = self.index.clone();
+        let data = stream::try_unfold((reading, index), |(mut reading, index)| async move {
+            let data = reading.next().await;
+            let data = data.inspect_err(|_| index.found_unreadable(reading.id))?;
+            let reading = (reading, index);
             Ok(data.map(|data| (part(Part::Data(data)), reading)))
         });
         Ok(first.chain(data).boxed())
+    }
+
+    /// Damage is counted.
+    fn noted<T>(&self, id: Id, read: Result<T, Refusal>) -> Result<T, Refusal> {
+        let corrupt = |refusal: &Refusal| refusal.code() == Code::Corrupt;
+        read.inspect_err(|refusal| {
+            if corrupt(refusal) {
+                self.index.found_unreadable(id);
+            }
+        })
     }
 
     async fn open_extent(&self, id: Id) -> Result<Reading, Refusal> {

@@ -37,6 +37,7 @@ pub(crate) async fn read_back(ledger: &Ledger, lane: u64, held: &Held) -> Result
     tracing::error!(lane, first_idx, end_idx, why, "read a frame back");
     ledger.state.lock().forget_held(lane, held, position);
     ledger.now_readable(); // what repairs it waits for this, too
+    ledger.now_tellable();
     Err(Lack::Damaged)
 }
 

@@ -85,6 +85,7 @@ impl Scrub {
         let counters = &self.ledger.counters;
         counters.scrub_found.fetch_add(frames, Ordering::Relaxed);
         self.ledger.now_readable(); // what repairs it waits for this, too
+        self.ledger.now_tellable();
     }
 
     async fn pause(&self, bytes: u64) {

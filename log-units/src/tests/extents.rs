@@ -259,6 +259,7 @@ fn damage_is_corrupt_and_never_absent() {
             load(&rig, 0, 0, 0).await.expect_err("refused").code(),
             Code::Corrupt
         );
+        assert_eq!(rig.damage_told().await, (1, 0));
         assert_eq!(
             load(&rig, 0, 0, 10).await.expect("another block").1,
             contents[0][..BLOCK_BYTES]
@@ -280,8 +281,11 @@ fn damage_is_corrupt_and_never_absent() {
             Code::Corrupt
         );
         assert_eq!(load(&rig, 3, 0, 0).await.expect("loaded").1, contents[3]);
+        let (named, nameless) = rig.damage_told().await;
+        assert_eq!((named, nameless > 0), (1, true));
         store(&rig, 1, &contents[1]).await.expect("stored anew");
         assert_eq!(load(&rig, 1, 0, 0).await.expect("loaded").1, contents[1]);
+        assert_eq!(rig.damage_told().await, (0, nameless));
     });
 }
 

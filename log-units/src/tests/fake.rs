@@ -53,6 +53,8 @@ pub(super) struct Known {
     pub(super) last_lsn: Option<u64>,
     pub(super) copies: Vec<u64>,
     pub(super) holders: BTreeSet<u64>,
+    /// Who has said that it found damage in it.
+    pub(super) torn: BTreeSet<u64>,
     outlets: BTreeMap<u64, mpsc::Sender<Result<v1::UnitOrder, Refusal>>>,
 }
 
@@ -236,6 +238,10 @@ impl Fake {
                 known.durable_ends(unit, &durable.ends);
                 let whole = durable.whole_lanes.iter().map(|lane| (unit, *lane));
                 known.whole.extend(whole);
+                if !durable.torn_stripes.is_empty() {
+                    known.holders.remove(&unit);
+                    known.torn.insert(unit);
+                }
                 let holds = durable.whole_stripes.iter().map(|_| unit);
                 known.holders.extend(holds);
                 known.stamped_through = durable.stamped_through;

@@ -174,6 +174,30 @@ fn a_lossy_lane_counts_again_when_it_is_whole() {
     });
 }
 
+/// LOG.md §6: whoever asks it is told at once, and again when it is mended.
+#[test]
+fn a_unit_that_finds_damage_in_a_closed_stripe_is_no_location_until_it_is_mended() {
+    run(7, |world| async move {
+        let trio = forty_frames(&world).await;
+        trio.fake.close_stripe();
+        trio.fake.until(|known| known.holders.len() == 3).await;
+        damage(&trio, 3, 7).await;
+        trio.cut_off(1);
+        trio.cut_off(2);
+        assert_eq!(trio.reads_right(3).await, Ok(false));
+        trio.fake.until(|known| known.torn.contains(&3)).await;
+        assert!(!trio.fake.known.lock().holders.contains(&3));
+        // Also in a conversation that began after it was told.
+        trio.fake.known.lock().torn.clear();
+        trio.fake.hang_up();
+        trio.fake.until(|known| known.torn.contains(&3)).await;
+        assert_eq!(trio.fake.known.lock().holders, [1, 2].into());
+        trio.reconnect(1);
+        trio.fake.until(|known| known.holders.len() == 3).await;
+        assert_eq!(trio.status(3).await.bad_ranges, []);
+    });
+}
+
 /// LOG-U4: what a peer gives is held against the cut before it is written.
 #[test]
 fn a_peer_that_gives_other_bytes_is_passed_over() {

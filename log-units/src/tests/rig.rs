@@ -76,6 +76,13 @@ impl Rig {
         self.world.disk(NODE, "extents")
     }
 
+    /// (damaged extents, damaged places that name none).
+    pub(super) async fn damage_told(&self) -> (u64, u64) {
+        let request = v1::UnitStatusRequest { unit_id: UNIT };
+        let status = self.role.status(request).await.expect("status");
+        (status.damaged_extents, status.nameless_damage)
+    }
+
     /// How far a lane was said to be held, at the last Hello or by a cut.
     pub(super) fn held(&self, lane: u64) -> u64 {
         let known = self.fake.known.lock();

@@ -27,6 +27,7 @@ impl Unit {
         let ends = self.take_ends();
         self.told_stamped = self.stamped_through();
         self.told_full = self.full;
+        self.wholes.tell_torn_again();
         let damaged = self.lanes.iter();
         let damaged = damaged.filter(|(_, lane)| !lane.bad_ranges().is_empty());
         self.told_bad = damaged.map(|(id, _)| *id).collect();
@@ -50,7 +51,9 @@ impl Unit {
         }
         let (ends, stamped_through) = (self.take_ends(), self.stamped_through());
         let (whole_lanes, whole_stripes) = (self.take_whole(), self.take_whole_stripes());
+        let torn_stripes = self.wholes.take_torn();
         let news = !ends.is_empty()
+            || !torn_stripes.is_empty()
             || !whole_stripes.is_empty()
             || !whole_lanes.is_empty()
             || stamped_through != self.told_stamped
@@ -62,6 +65,7 @@ impl Unit {
             full: self.full,
             whole_lanes,
             whole_stripes,
+            torn_stripes,
         })
     }
 

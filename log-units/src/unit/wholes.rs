@@ -10,17 +10,32 @@ pub(crate) struct Wholes {
     whole: BTreeSet<u64>,
     /// Closed ones that are not, or not known to be; with how many notes have to be synced for it.
     settling: BTreeMap<u64, Option<u64>>,
+    /// Those that were whole since the start and are not now; and those of them that are to be told.
+    torn: BTreeSet<u64>,
+    torn_untold: BTreeSet<u64>,
     /// Notes that were handed out to be written, and that are durable, since the start.
     pub(super) taken: u64,
     synced: u64,
 }
 
 impl Wholes {
-    /// Damage was found in it. Whom this was told before hears of it with the next Hello.
+    /// Damage was found in it: it is a location no more until that is mended.
     pub(super) fn torn(&mut self, stripe: Option<u64>) {
         if let Some(stripe) = stripe.filter(|stripe| self.whole.remove(stripe)) {
             self.settling.insert(stripe, None);
+            self.torn.insert(stripe);
+            self.torn_untold.insert(stripe);
         }
+    }
+
+    /// Nobody knows what was told in a former conversation.
+    pub(super) fn tell_torn_again(&mut self) {
+        self.torn_untold.clone_from(&self.torn);
+    }
+
+    pub(super) fn take_torn(&mut self) -> Vec<u64> {
+        let torn = std::mem::take(&mut self.torn_untold);
+        torn.into_iter().collect()
     }
 
     pub(crate) fn all(&self) -> Vec<u64> {
@@ -60,6 +75,8 @@ impl Unit {
             let after = after.or(known.then_some(written)).filter(|_| known);
             if after.is_some_and(|after| self.wholes.synced >= after) {
                 self.wholes.whole.insert(id);
+                self.wholes.torn.remove(&id);
+                self.wholes.torn_untold.remove(&id);
                 self.set_aside.remove(&id);
                 told.push(id);
             } else {

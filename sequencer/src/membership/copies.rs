@@ -35,6 +35,7 @@ impl Copies {
         let mut found = Vec::new();
         for (id, stripe) in closed() {
             found.extend(told_whole(sight, *id, stripe).map(Kind::AddLocation));
+            found.extend(told_torn(sight, *id, stripe).map(Kind::RemoveLocation));
             if let Some(unit) = self.copier(sight, stripe, &busy, now_us) {
                 // One at a time: a unit takes part in what is written now as well.
                 busy.insert(unit);
@@ -84,6 +85,16 @@ fn told_whole(sight: &Sight<'_>, id: u64, stripe: &Stripe) -> impl Iterator<Item
             && sight.holdings.holds_all(**unit, id)
     });
     told.map(move |unit| StripeAndUnit {
+        stripe: id,
+        unit: *unit,
+    })
+}
+
+/// Units that were locations, and have found damage since.
+fn told_torn(sight: &Sight<'_>, id: u64, stripe: &Stripe) -> impl Iterator<Item = StripeAndUnit> {
+    let locations = stripe.locations.iter();
+    let torn = locations.filter(move |unit| sight.holdings.is_torn(**unit, id));
+    torn.map(move |unit| StripeAndUnit {
         stripe: id,
         unit: *unit,
     })

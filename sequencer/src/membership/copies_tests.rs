@@ -1,8 +1,8 @@
 //! Who copies a closed stripe when one of its units leaves, and when nobody has to.
 use super::copies::{COPIER_GONE_US, Copies};
 use super::placement_tests::Cluster;
-use crate::order::Outcome;
 use crate::order::command::{CloseStripe, Kind, OpenStripe, SetUnit, StripeAndUnit};
+use crate::order::{Lane, Outcome};
 use dfs_wire::v1;
 use dfs_wire::v1::UnitState;
 
@@ -127,4 +127,56 @@ fn a_stripe_with_nothing_in_it_and_one_whose_units_are_merely_away_are_left_alon
         lost: true,
     }));
     assert_eq!(look(&mut copies, &mut cluster, 0), [copy(1, 4)]);
+}
+
+fn gone(stripe: u64, unit: u64) -> Kind {
+    Kind::RemoveLocation(StripeAndUnit { stripe, unit })
+}
+
+/// LOG.md §6
+#[test]
+fn a_location_with_damage_is_none_until_it_is_mended() {
+    let mut cluster = closed(&[[1, 2, 3]]);
+    let mut copies = Copies::default();
+    for unit in [1, 2, 3] {
+        says_whole(&mut cluster, unit, &[1]);
+    }
+    look(&mut copies, &mut cluster, 0);
+    let torn = v1::Durable {
+        torn_stripes: vec![1],
+        ..v1::Durable::default()
+    };
+    let Cluster {
+        order, holdings, ..
+    } = &mut cluster;
+    assert!(holdings.durable(order, 2, 2, &torn, 0));
+    assert_eq!(look(&mut copies, &mut cluster, 0), [gone(1, 2)]);
+    assert_eq!(look(&mut copies, &mut cluster, 0), []);
+    assert_eq!(cluster.order.stripes[&1].locations, [1, 3]);
+    assert_eq!(cluster.apply(gone(1, 2)), Outcome::Stands, "told twice");
+    says_whole(&mut cluster, 2, &[1]);
+    assert_eq!(look(&mut copies, &mut cluster, 0), [holds(1, 2)]);
+    assert_eq!(cluster.order.stripes[&1].locations, [1, 2, 3]);
+    // Found at its start: what it says with its Hello.
+    cluster.order.lanes.insert(
+        9,
+        Lane {
+            stripe: 1,
+            ..Lane::default()
+        },
+    );
+    let hello = v1::UnitHello {
+        unit_id: 2,
+        bad_ranges: vec![v1::LaneRange {
+            lane: 9,
+            first_idx: 1,
+            end_idx: 2,
+        }],
+        ..v1::UnitHello::default()
+    };
+    let Cluster {
+        order, holdings, ..
+    } = &mut cluster;
+    holdings.hello(order, &hello, 77, 0);
+    assert_eq!(look(&mut copies, &mut cluster, 0), [gone(1, 2)]);
 }

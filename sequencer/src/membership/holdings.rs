@@ -33,8 +33,9 @@ struct Holding {
     lanes: BTreeMap<u64, Held>,
     /// Lanes damaged from this idx on, until the unit has repaired them: nothing behind it counts.
     lossy: BTreeMap<u64, u64>,
-    /// Closed stripes of which it has said that it holds all.
+    /// Closed stripes of which it has said that it holds all; and those in which it has found damage.
     whole: BTreeSet<u64>,
+    torn: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +153,7 @@ impl Holdings {
             lanes: BTreeMap::new(),
             lossy: lossy(&hello.bad_ranges),
             whole: hello.whole_stripes.iter().copied().collect(),
+            torn: damaged(order, &hello.bad_ranges),
         };
         self.stirred
             .extend(holding.add_all(order, &hello.ends, now_us));
@@ -178,7 +180,14 @@ impl Holdings {
         for lane in &durable.whole_lanes {
             holding.lossy.remove(lane);
         }
-        holding.whole.extend(&durable.whole_stripes);
+        for stripe in &durable.torn_stripes {
+            holding.whole.remove(stripe);
+            holding.torn.insert(*stripe);
+        }
+        for stripe in &durable.whole_stripes {
+            holding.whole.insert(*stripe);
+            holding.torn.remove(stripe);
+        }
         holding.stamped_through = holding.stamped_through.max(durable.stamped_through);
         let stirred = holding.add_all(order, &durable.ends, now_us);
         self.stirred.extend(stirred);
@@ -212,6 +221,11 @@ impl Holdings {
     pub(crate) fn holds_all(&self, unit: u64, stripe: u64) -> bool {
         let known = self.units.get(&unit);
         known.is_some_and(|known| known.whole.contains(&stripe))
+    }
+
+    pub(crate) fn is_torn(&self, unit: u64, stripe: u64) -> bool {
+        let known = self.units.get(&unit);
+        known.is_some_and(|known| known.torn.contains(&stripe))
     }
 
     pub(crate) fn is_open(&self, unit: u64) -> bool {
@@ -401,6 +415,13 @@ impl Holdings {
         }
         lags
     }
+}
+
+/// Stripes of which something is damaged.
+fn damaged(order: &Order, bad_ranges: &[v1::LaneRange]) -> BTreeSet<u64> {
+    let lanes = bad_ranges.iter();
+    let lanes = lanes.filter_map(|bad| order.lanes.get(&bad.lane));
+    lanes.map(|lane| lane.stripe).collect()
 }
 
 /// Where the damage of each lane begins.

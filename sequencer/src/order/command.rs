@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Command {
     #[prost(
         oneof = "Kind",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20, 21, 22, 23, 24, 32, 33"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20, 21, 22, 23, 24, 32, 33, 34"
     )]
     pub kind: Option<Kind>,
 }
@@ -54,6 +54,8 @@ pub enum Kind {
     CopyStripe(StripeAndUnit),
     #[prost(message, tag = "12")]
     AddLocation(StripeAndUnit),
+    #[prost(message, tag = "34")]
+    RemoveLocation(StripeAndUnit),
 }
 
 /// Gives the cluster its id; only the first one counts.
@@ -224,7 +226,7 @@ pub struct SetUnit {
     pub lost: bool,
 }
 
-/// CopyStripe: the unit is to copy the closed stripe. AddLocation: it holds all of it.
+/// CopyStripe: the unit is to copy the closed stripe. AddLocation: it holds all of it. RemoveLocation: no more.
 #[derive(Clone, PartialEq, Message)]
 pub struct StripeAndUnit {
     #[prost(uint64, tag = "1")]
@@ -262,6 +264,7 @@ impl fmt::Display for Command {
             Some(Kind::SetUnit(_)) => "set unit",
             Some(Kind::CopyStripe(_)) => "copy stripe",
             Some(Kind::AddLocation(_)) => "add location",
+            Some(Kind::RemoveLocation(_)) => "remove location",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! CopyStripe and AddLocation: who else holds a closed stripe (LOG.md §6). Its write set never changes (LOG-I12).
+//! CopyStripe, AddLocation, RemoveLocation: who else holds a closed stripe (LOG.md §6). Its write set never changes (LOG-I12).
 use crate::order::command::StripeAndUnit;
 use crate::order::{Effects, Event, Order, Outcome, Stripe};
 use dfs_wire::v1::UnitState;
@@ -41,6 +41,17 @@ impl Order {
         });
         self.settle_waiting();
         effects
+    }
+
+    /// Damage was found there: it is asked again once it has said that it holds all.
+    pub(super) fn remove_location(&mut self, index: u64, remove: &StripeAndUnit) -> Effects {
+        let row = self.stripes.get(&remove.stripe);
+        if !row.is_some_and(|row| row.locations.contains(&remove.unit)) {
+            return Effects::quiet(Outcome::Stands);
+        }
+        self.change_stripe(index, remove.stripe, |stripe| {
+            stripe.locations.retain(|unit| *unit != remove.unit);
+        })
     }
 
     fn change_stripe(&mut self, index: u64, id: u64, change: impl FnOnce(&mut Stripe)) -> Effects {

@@ -59,6 +59,11 @@ fn a_group_grows_moves_its_leadership_and_shrinks() {
     system.refused(2, ["node", "remove", "sequencer/1", "--lost"]);
     system.refused(3, ["node", "get", "sequencer/2"]);
     system.refused(6, ["node", "add", &free_address(), "--timeout", "300ms"]);
+    // One that takes connections and says nothing is not waited for without end.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = mute.local_addr().expect("it has one").to_string();
+    let told = system.refused(6, ["node", "add", &at, "--timeout", "300ms"]);
+    assert!(told.contains("nothing answers there"), "{told}");
     let (second, two) = serve(&system, "two", &one);
     let added = system.ok(["node", "add", &two]);
     assert_eq!(

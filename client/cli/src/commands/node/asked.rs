@@ -11,6 +11,9 @@ use dfs_wire::v1::admin_request::Op;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// One attempt to reach a sequencer by its address: some round trips, and a handshake. A host that is not
+/// there says nothing at all.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
 /// An election is over within some of these.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -32,6 +35,17 @@ fn odd() -> Failure {
         why,
         "Use the same version of dfs on both sides",
     )
+}
+
+fn nobody_answers(address: &str) -> Refusal {
+    let why = "nothing answers there in time";
+    let advice = "Look whether the sequencer runs, and whether this is the address it advertises";
+    Refusal::new(
+        Code::Unavailable,
+        format!("the sequencer at {address}"),
+        why,
+    )
+    .advice(advice)
 }
 
 impl<'a> Group<'a> {
@@ -94,7 +108,14 @@ impl<'a> Group<'a> {
                 let op = Op::GroupStatus(v1::GroupStatusRequest {});
                 sequencer.administer(request(op)).await
             };
-            match asked.await.map(|answer| answer.answer) {
+            let left = deadline.saturating_duration_since(env.now());
+            let within = ATTEMPT_WITHIN.min(left.max(ASK_EVERY));
+            let attempt = env.timeout(within, asked).await;
+            let silent = || nobody_answers(address);
+            match attempt
+                .unwrap_or_else(|_| Err(silent()))
+                .map(|answer| answer.answer)
+            {
                 Ok(Some(Answer::GroupStatus(status))) => return Ok(status),
                 Ok(_) => return Err(odd()),
                 // It may be starting.
