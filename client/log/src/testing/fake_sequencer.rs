@@ -185,6 +185,7 @@ impl State {
             cluster_id: CLUSTER_ID.into(),
             generation: 1,
             trim_lsn: 0,
+            waiting: Vec::new(),
         }
     }
 }
