@@ -8,6 +8,7 @@
 //! - `judge.rs`: the history against the reference file system; `ending.rs`: what must hold at the end.
 //! - `states.rs`: folded state, damaged behind the back of its materializer, and compared row by row.
 //! - [`soak`] (`soak.rs`): overwrites for an hour, and what has to stay flat.
+//! - [`slow_parts`] (`slow_parts.rs`): appends while one unit, one stripe or one appender is slow.
 //! - `trace.rs`: everything that travelled, as one number; `alarms.rs`: panics and logged errors.
 //!
 //! # Invariants
@@ -24,9 +25,11 @@ mod judge;
 mod leaving;
 mod network;
 mod scenario;
+mod slow_parts;
 mod soak;
 mod states;
 mod trace;
 
 pub use scenario::{Broken, Failure, Options, Report, run};
+pub use slow_parts::{Compared, Figure, slow_parts};
 pub use soak::{Look, Soaked, soak};

@@ -1,7 +1,7 @@
 //! Runs seeds: `cargo run --release -p dfs-sim -- --seeds 100`.
 use clap::Parser;
 use dfs_env::Env;
-use dfs_sim::{Broken, Options, run, soak};
+use dfs_sim::{Broken, Options, run, slow_parts, soak};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// Instead of seeds: so many simulated minutes of overwrites, with what has to stay flat.
     #[arg(long, value_name = "MINUTES")]
     soak: Option<u64>,
+    /// Instead of seeds: appends while one unit, one stripe or one appender is slow, beside the healthy run (E5).
+    #[arg(long, conflicts_with = "soak")]
+    slow_parts: bool,
     /// Run a build that is broken on purpose: it must fail.
     #[arg(long)]
     broken: Option<Broken>,
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(minutes) = arguments.soak {
         return soaked(arguments.seed, minutes);
+    }
+    if arguments.slow_parts {
+        return compared(arguments.seed);
     }
     let options = Options {
         traces: arguments.trace,
@@ -73,4 +79,32 @@ fn soaked(seed: u64, minutes: u64) -> ExitCode {
     println!("empty replicas served after {:?}", soaked.served_after);
     soaked.faults.iter().for_each(|fault| println!("{fault}"));
     ExitCode::from(u8::from(!soaked.faults.is_empty()))
+}
+
+fn compared(seed: u64) -> ExitCode {
+    let compared = match slow_parts(seed) {
+        Ok(compared) => compared,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!(
+        "{:<38} {:>17} {:>17} {:>6}",
+        "", "healthy p50, p99", "slow p50, p99", "p99"
+    );
+    for one in compared {
+        let (healthy, slow) = (one.healthy, one.slow);
+        let times = |us: u64| us as f64 / 1e3;
+        println!(
+            "{:<38} {:>6.2} {:>7.2} ms {:>6.2} {:>7.2} ms {:>5.2}x",
+            one.what,
+            times(healthy.p50_us),
+            times(healthy.p99_us),
+            times(slow.p50_us),
+            times(slow.p99_us),
+            slow.p99_us as f64 / healthy.p99_us as f64,
+        );
+    }
+    ExitCode::SUCCESS
 }

@@ -58,6 +58,10 @@ struct Inner {
     slots_forgotten: AtomicBool,
     trimmed_early: AtomicBool,
     copies_hollow: AtomicBool,
+    /// No message is late.
+    is_steady: AtomicBool,
+    /// Processes whose messages, both ways, take longer.
+    slowed: Mutex<BTreeMap<String, Duration>>,
     seals: early_seals::EarlySeals,
 }
 
@@ -81,6 +85,8 @@ impl Network {
             slots_forgotten: AtomicBool::new(false),
             trimmed_early: AtomicBool::new(false),
             copies_hollow: AtomicBool::new(false),
+            is_steady: AtomicBool::new(false),
+            slowed: Mutex::default(),
             seals: early_seals::EarlySeals::default(),
         };
         Network {
@@ -191,10 +197,30 @@ impl Network {
         }
     }
 
-    fn delay(&self) -> Duration {
+    /// For figures: they compare what is slow on purpose with what is not.
+    pub(crate) fn keep_steady(&self) {
+        self.inner.is_steady.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on these, and nobody else.
+    pub(crate) fn slow_down(&self, names: &[&str], by: Duration) {
+        let slowed = names.iter().map(|name| (name.to_string(), by));
+        *self.inner.slowed.lock() = slowed.collect();
+    }
+
+    /// Of one message between the two.
+    fn delay(&self, one: &str, other: &str) -> Duration {
+        let by = |name: &str| self.inner.slowed.lock().get(name).copied();
+        self.usual_delay() + by(one).max(by(other)).unwrap_or_default()
+    }
+
+    fn usual_delay(&self) -> Duration {
         let world = self.world();
         let (least, most) = UNDER_WAY_US;
         let mut us = least + world.below(most - least);
+        if self.inner.is_steady.load(Ordering::SeqCst) {
+            return Duration::from_micros(us);
+        }
         if world.below(LATE_ONE_IN) == 0 {
             us += world.below(LATE_US_MAX);
         }
@@ -240,11 +266,11 @@ impl SimConnector {
     /// Connects: a way there and back.
     async fn link(&self, address: &str) -> Result<Link, Refusal> {
         let env = &self.own.env;
-        env.sleep(self.network.delay()).await;
         let far = address.split(':').next().unwrap_or_default();
+        env.sleep(self.network.delay(&self.name, far)).await;
         self.network.passes(env, &self.name, far).await;
         let host = self.network.host(address);
-        env.sleep(self.network.delay()).await;
+        env.sleep(self.network.delay(&self.name, far)).await;
         let refused = || Refusal::new(Code::Unavailable, address, "connection refused");
         Ok(Link {
             network: self.network.clone(),

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 use prost::Message;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -51,6 +52,11 @@ impl Link {
         self.network.note(&self.from, what, &self.who, &bytes);
     }
 
+    fn delay(&self) -> Duration {
+        let (one, other) = &self.ends;
+        self.network.delay(one, other)
+    }
+
     async fn passes(&self) {
         let (one, other) = &self.ends;
         self.network.passes(&self.from, one, other).await;
@@ -58,7 +64,7 @@ impl Link {
 
     /// The way there; refused when nobody is there any more.
     pub(super) async fn there(&self, what: &'static str) -> Result<(), Refusal> {
-        self.from.sleep(self.network.delay()).await;
+        self.from.sleep(self.delay()).await;
         self.passes().await;
         if self.to.env.is_crashed() {
             return Err(Refusal::new(Code::Unavailable, what, "connection refused"));
@@ -100,7 +106,7 @@ impl Link {
             Ok(message) => self.note(what, message),
             Err(refusal) => self.note(what, refusal.get()),
         }
-        self.from.sleep(self.network.delay()).await;
+        self.from.sleep(self.delay()).await;
         self.passes().await;
         answered
     }
@@ -170,7 +176,7 @@ impl Link {
                 .filter(|_| self.network.doubles())
                 .map(|double| double(&self.network, &message));
             for message in std::iter::once(message).chain(twice) {
-                last = last.max(self.from.now() + self.network.delay());
+                last = last.max(self.from.now() + self.delay());
                 if sender.send((last, message)).await.is_err() {
                     return;
                 }
@@ -190,7 +196,7 @@ impl Link {
         F: Future<Output = Result<Answers<T>, Refusal>> + Send + 'static,
     {
         let answers = self.handled(what, handler).await;
-        self.from.sleep(self.network.delay()).await;
+        self.from.sleep(self.delay()).await;
         self.passes().await;
         let answers = answers?;
         let (sender, receiver) = mpsc::channel(STREAM_MESSAGES_MAX);
@@ -240,7 +246,7 @@ impl Link {
                 None => (Sent::End, true),
             };
             self.passes().await;
-            last = last.max(self.from.now() + self.network.delay());
+            last = last.max(self.from.now() + self.delay());
             if sender.send((last, sent)).await.is_err() || ends {
                 return;
             }
