@@ -139,10 +139,16 @@ fn control_with_more() -> Vec<(&'static str, Kind)> {
         lsn: 4096,
         digest: 1,
         build: "0.1.0".to_owned(),
+        begun_lsn: 0,
+    };
+    let begun = v1::DigestTaken {
+        begun_lsn: 300,
+        ..taken.clone()
     };
     let created = with_digest_every();
     vec![
         ("digest_taken_by_a_build", Kind::DigestTaken(taken)),
+        ("digest_taken_after_a_snapshot", Kind::DigestTaken(begun)),
         (
             "cluster_created_with_digest_every",
             Kind::ClusterCreated(created),
@@ -300,6 +306,7 @@ fn control() -> Vec<(&'static str, Kind)> {
                 lsn: 4096,
                 digest: 1,
                 build: String::new(),
+                begun_lsn: 0,
             }),
         ),
         ("snapshot_taken", Kind::SnapshotTaken(snapshot_taken())),
@@ -475,6 +482,10 @@ fn values_of_the_namespace() -> Vec<Sample> {
     ]
 }
 
+fn agreed(lsn: u64, digest: u64) -> values::AgreedValue {
+    values::AgreedValue { lsn, digest }
+}
+
 fn values_of_control() -> Vec<Sample> {
     let owner = Some(owner(2));
     let term = values::TermValue { term: 4, owner };
@@ -511,7 +522,8 @@ fn values_of_control() -> Vec<Sample> {
         ("nonce", values::NonceValue { session: 7 }.encode_to_vec()),
         ("slot", slot.encode_to_vec()),
         ("digest", digest.encode_to_vec()),
-        ("agreed", values::AgreedValue { lsn: 4096 }.encode_to_vec()),
+        ("agreed", agreed(4096, 0).encode_to_vec()),
+        ("agreed_on", agreed(4096, 1).encode_to_vec()),
         ("counts", counts.encode_to_vec()),
         ("floor", values::FloorValue { lsn: 300 }.encode_to_vec()),
         ("cluster", cluster().encode_to_vec()),

@@ -116,6 +116,8 @@ impl Seen {
                 applied_lsn: beat.map_or(0, |beat| beat.applied_lsn),
                 durable_lsn: beat.map_or(0, |beat| beat.durable_lsn),
                 removed: member.removed,
+                replica_of: beat.map(|beat| beat.replica_of.clone()).unwrap_or_default(),
+                ready_for: beat.map(|beat| beat.ready_for.clone()).unwrap_or_default(),
             }
         });
         let units = self.order.units.keys().filter_map(|id| self.unit_ref(*id));

@@ -445,7 +445,17 @@ fn a_process_that_others_can_do_without_is_removed() {
         let unknown = Op::RemoveNode(v1::RemoveNode { node_id: 99 });
         refused_as(ask(&mesh, leader, unknown).await, Code::NotFound);
         refused_as(ask(&mesh, leader, gone.clone()).await, Code::State);
-        let _heir = Process::join_as(&leader_env, &role, 3, &["materializer"]).await;
+        let heir = Process::join_as(&leader_env, &role, 3, &["materializer"]).await;
+        // It has folded everything, and is no replica: it could not take over.
+        assert!(heir.beat().await);
+        refused_as(ask(&mesh, leader, gone.clone()).await, Code::State);
+        let ready = v1::Beat {
+            replica_of: vec![0],
+            ready_for: vec![0],
+            ..v1::Beat::default()
+        };
+        assert!(heir.beat_with(ready).await);
+        env.sleep(Duration::from_millis(10)).await;
         ask(&mesh, leader, gone.clone())
             .await
             .expect("another one is there");

@@ -247,9 +247,10 @@ fn digest_taken(taken: &v1::DigestTaken) -> String {
         lsn,
         digest,
         build,
+        begun_lsn,
     } = taken;
     let by = format!("DigestTaken of shard {shard} by node {node_id} (build {build})");
-    format!("{by} at {lsn}: {digest:016x}")
+    format!("{by} at {lsn}, begun from {begun_lsn}: {digest:016x}")
 }
 
 #[cfg(test)]

@@ -245,6 +245,8 @@ fn beats(
             wall_us: env.wall_us(),
             units: units.space(),
             stepped_down: progress.stepped_down,
+            replica_of: progress.replica_of,
+            ready_for: progress.ready_for,
             applied_lsn: progress.applied_lsn,
             durable_lsn: progress.durable_lsn,
             address: address.clone(),

@@ -91,6 +91,15 @@ impl Folder {
         &self.base
     }
 
+    /// What is recorded of it, committed or not (FOLD-X4).
+    pub(crate) fn digest_at(&self, lsn: u64) -> Result<Option<u64>, ViewError> {
+        let read = Layered {
+            over: &self.layer,
+            under: &self.base,
+        };
+        state::digest(&read, lsn)
+    }
+
     /// Folds a frame into the open batch. Frames come in LSN order without a gap.
     ///
     /// # Errors

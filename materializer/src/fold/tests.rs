@@ -474,7 +474,7 @@ fn a_different_effect_gives_a_different_digest() {
 #[test]
 fn digests_of_replicas_are_reported_beside_the_own() {
     let mut alone = Alone::new();
-    let taken = control::digest_taken(0, NODE, 4096, 5);
+    let taken = control::digest_taken(0, NODE, (4096, 5), 0);
     alone.fly(taken);
     let folded = alone.land_all();
     let said = v1::DigestTaken {
@@ -483,6 +483,7 @@ fn digests_of_replicas_are_reported_beside_the_own() {
         lsn: 4096,
         digest: 5,
         build: env!("CARGO_PKG_VERSION").to_owned(),
+        begun_lsn: 0,
     };
     assert_eq!(folded[0].digests, [(said, None)]);
 }

@@ -49,6 +49,7 @@ impl Digests {
                 lsn: told.lsn,
                 digest: told.digest,
                 build: String::new(),
+                begun_lsn: told.begun_lsn,
             });
         }
         digests.unjudged = true;
@@ -85,7 +86,10 @@ impl Shard {
         };
         // By an earlier process, or before the state was folded anew: others may wait for this one's word.
         let said = state::digests_told(snapshot, SHARD).map_err(view_failed)?;
-        let is_it = |told: &v1::DigestTold| (told.lsn, told.digest) == (newest, digest);
+        let begun_lsn = self.hub.begun_lsn();
+        let is_it = |told: &v1::DigestTold| {
+            (told.lsn, told.digest, told.begun_lsn) == (newest, digest, begun_lsn)
+        };
         if said
             .iter()
             .any(|told| told.node_id == node_id && is_it(told))
@@ -101,7 +105,7 @@ impl Shard {
                 return Ok(());
             }
         };
-        let planned = control::digest_taken(SHARD, node_id, newest, digest);
+        let planned = control::digest_taken(SHARD, node_id, (newest, digest), begun_lsn);
         let draft = Draft {
             tags: planned.tags,
             guards: planned.guards_encoded,

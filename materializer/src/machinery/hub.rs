@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use dfs_env::Env;
 use dfs_log::SharedLog;
 use dfs_rpc::roles::Connector;
-use dfs_wire::{Refusal, v1};
+use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -16,7 +16,8 @@ use super::config::{RetentionPolicy, SHARD, SnapshotPolicy};
 use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
 use super::suspect::{self, Suspect};
-use crate::state::Term;
+use crate::state::{self, Term};
+use crate::view::Snapshot;
 
 pub(crate) struct Hub {
     pub(crate) env: Env,
@@ -41,6 +42,8 @@ pub(crate) struct Hub {
     pub(crate) stepped_down: AtomicBool,
     /// FOLD-X4b: of the state here, or of the one that has to be folded next.
     suspect: Mutex<Option<Suspect>>,
+    /// The LSN of the snapshot that the state was begun from; 0: from LSN 1.
+    begun_lsn: AtomicU64,
     /// The role's directory, if it has one.
     dir: Option<PathBuf>,
     failed: watch::Sender<Option<Refusal>>,
@@ -60,7 +63,7 @@ impl Hub {
         owner: v1::Owner,
         log: Arc<dyn SharedLog>,
         members: watch::Receiver<Arc<v1::Members>>,
-        (suspect, dir): (Option<Suspect>, Option<PathBuf>),
+        (suspect, begun_lsn, dir): (Option<Suspect>, u64, Option<PathBuf>),
         (units, snapshot_policy, retention): (
             Option<Arc<dyn Connector>>,
             SnapshotPolicy,
@@ -93,6 +96,7 @@ impl Hub {
             // It leaves the shard to another until it has proved itself.
             stepped_down: AtomicBool::new(suspect.is_some()),
             suspect: Mutex::new(suspect),
+            begun_lsn: AtomicU64::new(begun_lsn),
             dir,
             failed: watch::channel(None).0,
         }
@@ -119,6 +123,26 @@ impl Hub {
             attempt: known.attempt + 1,
             ..known
         });
+    }
+
+    pub(crate) fn begun_lsn(&self) -> u64 {
+        self.begun_lsn.load(Ordering::Relaxed)
+    }
+
+    /// Before anything is folded on top of it.
+    pub(crate) async fn begin_from(&self, lsn: u64) -> Result<(), Refusal> {
+        self.begun_lsn.store(lsn, Ordering::Relaxed);
+        let Some(dir) = self.dir.clone() else {
+            return Ok(());
+        };
+        let noted = self.env.blocking(move || suspect::note_begun(&dir, lsn));
+        noted.await.map_err(|error| {
+            Refusal::new(
+                Code::Unavailable,
+                "the materializer's store",
+                error.to_string(),
+            )
+        })
     }
 
     /// The state in place of a wrong one agrees with that of the others.
@@ -201,14 +225,21 @@ impl Hub {
     }
 
     pub(crate) fn progress(&self) -> super::role::Progress {
+        let own = self.owner.node_id;
+        let stepped_down = self.stepped_down.load(Ordering::Relaxed);
+        let newest = self.published.newest();
+        let is_in_set = |newest: &Snapshot| state::is_replica(newest, SHARD, own).unwrap_or(false);
+        let is_replica = newest.is_ok_and(|newest| is_in_set(&newest));
+        let standing = self.standing.load_full();
+        let serves = ["primary", "replica"].contains(&standing.role) && standing.halted.is_empty();
+        let is_ready = is_replica && serves && !stepped_down && self.published.doubt().is_none();
+        let of_shard = |yes: bool| if yes { vec![SHARD] } else { Vec::new() };
         super::role::Progress {
             applied_lsn: self.published.applied_lsn(),
             durable_lsn: self.durable_lsn.load(Ordering::Relaxed),
-            stepped_down: if self.stepped_down.load(Ordering::Relaxed) {
-                vec![SHARD]
-            } else {
-                vec![]
-            },
+            stepped_down: of_shard(stepped_down),
+            replica_of: of_shard(is_replica),
+            ready_for: of_shard(is_ready),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Opened {
     pub(crate) view: Arc<dyn View>,
     pub(crate) disk: Option<Arc<dyn Disk>>,
     pub(crate) suspect: Option<Suspect>,
+    /// The LSN of the snapshot that the state was begun from.
+    pub(crate) begun_lsn: u64,
 }
 
 /// `suspect`: the state that lies there is wrong.
@@ -41,6 +43,7 @@ pub(crate) async fn open(
                 view,
                 disk: None,
                 suspect,
+                begun_lsn: 0, // one that is given with rows in it was folded from LSN 1
             }
         }
         Store::Directory(dir) => {
@@ -49,13 +52,15 @@ pub(crate) async fn open(
             let opening = move || {
                 let settled = suspect::settle(&dir, &path, suspect);
                 let suspect = settled.map_err(|e| unusable(&dir, &e.to_string()))?;
-                Ok::<_, Refusal>((open_or_rebuild(&path)?, suspect))
+                let begun_lsn = suspect::begun(&dir).map_err(|e| unusable(&dir, &e.to_string()))?;
+                Ok::<_, Refusal>((open_or_rebuild(&path)?, suspect, begun_lsn))
             };
-            let (view, suspect) = env.blocking(opening).await?;
+            let (view, suspect, begun_lsn) = env.blocking(opening).await?;
             Opened {
                 view: Arc::new(view),
                 disk: Some(disk),
                 suspect,
+                begun_lsn,
             }
         }
     };

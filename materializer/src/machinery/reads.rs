@@ -247,7 +247,7 @@ impl Hub {
             answer.floor_lsn = state::floor(&*newest).map_err(view_failed)?;
             answer.floor_log_time_us = read::moment_of(&newest, answer.floor_lsn)?.log_time_us;
             answer.snapshot_bytes = snapshots.last().map_or(0, |newest| newest.bytes);
-            answer.agreed_lsn = state::agreed_lsn(&*newest, SHARD).map_err(view_failed)?;
+            answer.agreed_lsn = state::agreed(&*newest, SHARD).map_err(view_failed)?.0;
             answer.digests_told = state::digests_told(&*newest, SHARD).map_err(view_failed)?;
         }
         Ok(answer)

@@ -42,7 +42,7 @@ async fn digest_at(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
         );
         return Err(Refusal::new(Code::Invalid, format!("LSN {lsn}"), why));
     }
-    let refolded = refold(hub, lsn, lsn).await?;
+    let refolded = refold(hub, lsn).await?;
     let live = hub.published.folded(lsn).await?;
     match state::digest(&*live, lsn).map_err(view_failed)? {
         Some(held) if held != refolded.0 => {
@@ -57,27 +57,56 @@ async fn digest_at(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
     }
 }
 
-/// FOLD-X4b: beside the store, from what all agreed on.
-pub(crate) async fn aside(hub: &Arc<Hub>, lsn: u64, agreed_lsn: u64) -> Result<u64, Refusal> {
+/// FOLD-X4b: beside the store, from a snapshot that leads to what all agreed on: (LSN, digest).
+pub(crate) async fn aside(
+    hub: &Arc<Hub>,
+    lsn: u64,
+    (agreed_lsn, agreed): (u64, u64),
+) -> Result<u64, Refusal> {
     let Ok(_one) = hub.refolds.try_acquire() else {
         return Err(Refusal::new(Code::Busy, "refold", "another one is running"));
     };
-    Ok(refold(hub, lsn, agreed_lsn).await?.0)
+    let mut snapshot_max = agreed_lsn;
+    loop {
+        let (folder, begun_lsn) = begin(hub, snapshot_max).await?;
+        let folder = fold_to(hub, folder, lsn).await?;
+        let at_agreed = folder.digest_at(agreed_lsn).map_err(view_failed)?;
+        if begun_lsn == 0 || at_agreed == Some(agreed) {
+            return Ok(folder.stamp().digest);
+        }
+        tracing::warn!(
+            begun_lsn,
+            "a snapshot does not lead to what all agreed on; try an older one"
+        );
+        snapshot_max = begun_lsn - 1;
+    }
 }
 
-/// From a snapshot at or below `snapshot_max`, if the log does not go back to 1.
-async fn refold(hub: &Arc<Hub>, lsn: u64, snapshot_max: u64) -> Result<(u64, u64), Refusal> {
+/// (digest, log time), from a snapshot if the log does not go back to 1.
+async fn refold(hub: &Arc<Hub>, lsn: u64) -> Result<(u64, u64), Refusal> {
+    let (folder, _) = begin(hub, lsn).await?;
+    let stamp = fold_to(hub, folder, lsn).await?.stamp();
+    Ok((stamp.digest, stamp.log_time_us))
+}
+
+/// From a snapshot at or below `snapshot_max`, and its LSN, if the log does not go back to 1.
+async fn begin(hub: &Arc<Hub>, snapshot_max: u64) -> Result<(Folder, u64), Refusal> {
     let view: Arc<dyn View> = Arc::new(MemoryView::new());
     let history = load::history(hub).await?;
+    let mut begun_lsn = None;
     if history.trim_lsn > 1 {
-        load::newest(hub, &view, &history, snapshot_max).await?;
+        begun_lsn = load::newest(hub, &view, &history, snapshot_max).await?;
     }
-    let mut folder = Folder::new(view).map_err(view_failed)?;
-    let stamp = folder.stamp();
-    if stamp.lsn == lsn {
-        return Ok((stamp.digest, stamp.log_time_us));
+    let folder = Folder::new(view).map_err(view_failed)?;
+    Ok((folder, begun_lsn.unwrap_or(0)))
+}
+
+async fn fold_to(hub: &Arc<Hub>, mut folder: Folder, lsn: u64) -> Result<Folder, Refusal> {
+    let begun = folder.stamp();
+    if begun.lsn == lsn {
+        return Ok(folder);
     }
-    let mut follower = hub.log.follow(stamp.lsn + 1, Follow::default()).await?;
+    let mut follower = hub.log.follow(begun.lsn + 1, Follow::default()).await?;
     loop {
         for event in next_batch(hub, &mut follower).await?.events {
             let Event::Frame(at) = event else { continue };
@@ -88,9 +117,8 @@ async fn refold(hub: &Arc<Hub>, lsn: u64, snapshot_max: u64) -> Result<(u64, u64
                 folder.commit().map_err(view_failed)?;
                 tokio::task::yield_now().await;
             }
-            let stamp = folder.stamp();
-            if stamp.lsn >= lsn {
-                return Ok((stamp.digest, stamp.log_time_us));
+            if folder.stamp().lsn >= lsn {
+                return Ok(folder);
             }
         }
     }

@@ -45,6 +45,9 @@ pub struct Progress {
     pub durable_lsn: u64,
     /// Shards that it stepped down from (FOLD-T4).
     pub stepped_down: Vec<u64>,
+    /// Shards whose replica set it is in; and those of them that it could serve alone.
+    pub replica_of: Vec<u64>,
+    pub ready_for: Vec<u64>,
 }
 
 impl MaterializerRole {
@@ -64,6 +67,7 @@ impl MaterializerRole {
             view,
             disk,
             suspect,
+            begun_lsn,
         } = opened;
         let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
         let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
@@ -74,7 +78,7 @@ impl MaterializerRole {
             config.owner,
             log,
             config.members,
-            (suspect, dir),
+            (suspect, begun_lsn, dir),
             storing,
             senders,
         );

@@ -9,6 +9,9 @@ const MARK: &str = "odd";
 /// Where the last one lies that was set aside, for whoever wants to know why.
 const ASIDE_DIR: &str = "view.odd";
 
+/// Beside the store: the LSN of the snapshot that it was begun from.
+const BEGUN: &str = "begun";
+
 /// Why a replica begins anew, and what it must prove before it answers anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspect {
@@ -91,6 +94,22 @@ pub(crate) fn clear(dir: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(mark(dir)) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+/// Blocks on the disk.
+pub(crate) fn note_begun(dir: &Path, lsn: u64) -> std::io::Result<()> {
+    let mut file = File::create(dir.join(BEGUN))?;
+    file.write_all(lsn.to_string().as_bytes())?;
+    file.sync_all()
+}
+
+/// 0: from LSN 1. What cannot be read says that it is nobody's own.
+pub(crate) fn begun(dir: &Path) -> std::io::Result<u64> {
+    match std::fs::read_to_string(dir.join(BEGUN)) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(e),
+        Ok(text) => Ok(text.parse().unwrap_or(u64::MAX)),
     }
 }
 

@@ -162,7 +162,12 @@ pub fn close_group(context: &Context<'_>, group: u64) -> Planned {
 }
 
 /// FOLD-X4b: by any replica, guarded by its being one.
-pub fn digest_taken(shard: u64, node_id: u64, lsn: u64, digest: u64) -> Planned {
+pub fn digest_taken(
+    shard: u64,
+    node_id: u64,
+    (lsn, digest): (u64, u64),
+    begun_lsn: u64,
+) -> Planned {
     let guard = Guard::Replica(v1::ReplicaGuard { shard, node_id });
     let taken = v1::DigestTaken {
         shard,
@@ -170,6 +175,7 @@ pub fn digest_taken(shard: u64, node_id: u64, lsn: u64, digest: u64) -> Planned 
         lsn,
         digest,
         build: env!("CARGO_PKG_VERSION").to_owned(),
+        begun_lsn,
     };
     planned(
         record(vec![Kind::DigestTaken(taken)], "", None),

@@ -423,7 +423,7 @@ fn terms_and_digests_are_outside_the_count() {
     let alone = Alone::new();
     let context = alone.context();
     assert!(!control::term_started(0, 1, owner(1)).ordered);
-    assert!(!control::digest_taken(0, 1, 1, 1).ordered);
+    assert!(!control::digest_taken(0, 1, (1, 1), 0).ordered);
     assert!(control::tick(&context).ordered && control::replica_added(&context, 4).ordered);
     assert_eq!(control::tick(&context).tags, [Tag::shard(0), Tag::CONTROL]);
 }

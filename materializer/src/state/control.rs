@@ -158,19 +158,23 @@ pub fn digests_told(read: &dyn Read, shard: u64) -> Result<Vec<v1::DigestTold>, 
     rows.map(|row| {
         let (key, row) = row?;
         let DigestValue { lsn, digest } = value_of(row)?;
+        let node_id = keys::last_number(&key);
+        let begun = keys::control(letter::BEGUN_OF, &[shard, node_id]);
+        let begun = value::<AgreedValue>(read, &begun)?.unwrap_or_default();
         Ok(v1::DigestTold {
-            node_id: keys::last_number(&key),
+            node_id,
             lsn,
             digest,
+            begun_lsn: begun.lsn,
         })
     })
     .collect()
 }
 
-/// The last LSN at which all replicas told the same digest (FOLD-X4b); 0: none.
-pub fn agreed_lsn(read: &dyn Read, shard: u64) -> Result<u64, ViewError> {
+/// The last LSN at which all replicas told the same digest, and that digest (FOLD-X4b); 0: none.
+pub fn agreed(read: &dyn Read, shard: u64) -> Result<(u64, u64), ViewError> {
     let agreed = value::<AgreedValue>(read, &keys::control(letter::AGREED, &[shard]))?;
-    Ok(agreed.map_or(0, |agreed| agreed.lsn))
+    Ok(agreed.map_or((0, 0), |agreed| (agreed.lsn, agreed.digest)))
 }
 
 /// The digest in the ring (multiples of [`digest_every`], the last 64; FOLD-X4). That of the snapshot is in its stamp.

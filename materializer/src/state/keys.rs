@@ -19,6 +19,7 @@ const CHUNK: u8 = b'/';
 /// First bytes of keys in control. They never come back.
 pub(crate) mod letter {
     pub(crate) const AGREED: u8 = b'a';
+    pub(crate) const BEGUN_OF: u8 = b'B';
     pub(crate) const LOG_BYTES: u8 = b'b';
     pub(crate) const CLUSTER: u8 = b'c';
     pub(crate) const DIGEST: u8 = b'd';

@@ -9,8 +9,8 @@ pub(crate) mod values;
 pub(crate) mod walk;
 
 pub use control::{
-    agreed_lsn, cluster, digest, digest_every, digests_told, entries, floor, group, groups,
-    replicas, session, session_of_nonce, sessions, slot, snapshots, term,
+    agreed, cluster, digest, digest_every, digests_told, entries, floor, group, groups, replicas,
+    session, session_of_nonce, sessions, slot, snapshots, term,
 };
 pub(crate) use control::{counts, is_replica, log_bytes, value};
 

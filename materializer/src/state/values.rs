@@ -124,11 +124,13 @@ pub(crate) struct DigestValue {
     pub(crate) digest: u64,
 }
 
-/// Up to where all replicas told the same digest. Follows from what they told; not an effect.
+/// Up to where all replicas told the same digest, and which; or where a state was begun. Not an effect.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AgreedValue {
     #[prost(uint64, tag = "1")]
     pub(crate) lsn: u64,
+    #[prost(fixed64, tag = "2")]
+    pub(crate) digest: u64,
 }
 
 /// What was true below cannot be read.

@@ -13,8 +13,17 @@ pub(crate) fn apply(stage: &mut Stage<'_>, taken: &v1::DigestTaken) -> Result<()
         digest: taken.digest,
     };
     stage.put(Keyspace::Control, &key, Some(&value))?;
+    let begun = AgreedValue {
+        lsn: taken.begun_lsn,
+        digest: 0,
+    };
+    let key = keys::control(letter::BEGUN_OF, &[taken.shard, taken.node_id]);
+    stage.put_derived(&key, &begun);
     if is_agreed(stage, taken)? {
-        let agreed = AgreedValue { lsn: taken.lsn };
+        let agreed = AgreedValue {
+            lsn: taken.lsn,
+            digest: taken.digest,
+        };
         stage.put_derived(&keys::control(letter::AGREED, &[taken.shard]), &agreed);
     }
     Ok(())

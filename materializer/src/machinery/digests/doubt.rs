@@ -5,7 +5,7 @@ use std::time::Duration;
 use dfs_wire::{Code, Refusal};
 use tokio::time::Instant;
 
-use super::votes::{self, Verdict, verdict};
+use super::votes::{self, Held, Verdict, verdict};
 use crate::machinery::config::SHARD;
 use crate::machinery::hub::Hub;
 use crate::machinery::open::view_failed;
@@ -95,6 +95,7 @@ impl Shard {
     fn verdicts(&self) -> Result<Vec<(u64, u64, Verdict)>, Refusal> {
         let snapshot = self.folder.snapshot();
         let replicas = state::replicas(snapshot, SHARD).map_err(view_failed)?;
+        let (agreed_lsn, _) = self.agreed()?;
         let mut judged = Vec::new();
         let mut lsns = self.digests.votes.lsns();
         if lsns.is_empty() && self.is_in_doubt() {
@@ -103,9 +104,13 @@ impl Shard {
         }
         for lsn in lsns {
             if let Some(held) = state::digest(snapshot, lsn).map_err(view_failed)? {
-                let own = (self.hub.owner.node_id, held);
+                let own = Held {
+                    node_id: self.hub.owner.node_id,
+                    digest: held,
+                    begun_lsn: self.hub.begun_lsn(),
+                };
                 let told = self.digests.votes.at(lsn);
-                judged.push((lsn, held, verdict(own, &told, &replicas)));
+                judged.push((lsn, held, verdict(own, &told, &replicas, agreed_lsn)));
             }
         }
         Ok(judged)
@@ -157,20 +162,21 @@ impl Shard {
             let held = format!("{held:016x}");
             tracing::error!(lsn, held, told, "digests differ: stop answering");
         }
-        let agreed_lsn = self.agreed_lsn()?;
+        let agreed = self.agreed()?;
         let now = self.hub.env.now();
         if let Some(doubted) = &mut self.digests.doubted
             && doubted.wants_refold(waits, now)
         {
             doubted.refold = Refold::Running;
-            let task = refold_aside(self.hub.clone(), lsn, agreed_lsn);
+            let task = refold_aside(self.hub.clone(), lsn, agreed);
             self.hub.env.spawn("refold aside", task);
         }
         Ok(())
     }
 
-    fn agreed_lsn(&self) -> Result<u64, Refusal> {
-        state::agreed_lsn(self.folder.snapshot(), SHARD).map_err(view_failed)
+    /// (LSN, digest).
+    fn agreed(&self) -> Result<(u64, u64), Refusal> {
+        state::agreed(self.folder.snapshot(), SHARD).map_err(view_failed)
     }
 
     /// Whoever differs from its own refold is wrong; if this one does not, the other may have.
@@ -210,8 +216,8 @@ impl Shard {
     /// FOLD-X4b: the role ends; it is opened on a state that is folded anew.
     fn give_up_state(&mut self, lsn: u64, held: u64, by_majority: bool) -> Refusal {
         let told = votes::listed(&self.digests.votes.at(lsn));
-        let agreed_lsn = match self.agreed_lsn() {
-            Ok(agreed_lsn) => agreed_lsn,
+        let agreed_lsn = match self.agreed() {
+            Ok((agreed_lsn, _)) => agreed_lsn,
             Err(unreadable) => return unreadable,
         };
         self.gave_up = true;
@@ -270,7 +276,7 @@ impl Shard {
     }
 }
 
-async fn refold_aside(hub: Arc<Hub>, lsn: u64, agreed_lsn: u64) {
-    let outcome = refold::aside(&hub, lsn, agreed_lsn).await;
+async fn refold_aside(hub: Arc<Hub>, lsn: u64, agreed: (u64, u64)) {
+    let outcome = refold::aside(&hub, lsn, agreed).await;
     let _ = hub.commands.send(Command::Refolded { lsn, outcome }).await; // the loop ended
 }

@@ -17,6 +17,16 @@ pub(crate) struct Told {
     pub(crate) digest: u64,
     /// Empty: not known any more.
     pub(crate) build: String,
+    /// Up to there its state is that of whoever took the snapshot: a witness only of what lies above.
+    pub(crate) begun_lsn: u64,
+}
+
+/// What this replica holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) node_id: u64,
+    pub(crate) digest: u64,
+    pub(crate) begun_lsn: u64,
 }
 
 /// What is held here, against what the replicas of the shard said.
@@ -37,6 +47,7 @@ impl Votes {
         let told = Told {
             digest: taken.digest,
             build: taken.build.clone(),
+            begun_lsn: taken.begun_lsn,
         };
         let at = self.by_lsn.entry(taken.lsn).or_default();
         at.insert(taken.node_id, told);
@@ -60,14 +71,27 @@ impl Votes {
     }
 }
 
-/// `replicas`: node ids of the set. What this node said itself does not count: what it holds does.
-pub(crate) fn verdict(own: (u64, u64), told: &BTreeMap<u64, Told>, replicas: &[u64]) -> Verdict {
-    let (own_node, held) = own;
+/// `replicas`: node ids of the set; `agreed_lsn`: up to there all have told the same. What this node said itself
+/// does not count: what it holds does. A state that was begun from a snapshot above is no witness: it holds
+/// whatever mistake its taker made.
+pub(crate) fn verdict(
+    own: Held,
+    told: &BTreeMap<u64, Told>,
+    replicas: &[u64],
+    agreed_lsn: u64,
+) -> Verdict {
+    let held = own.digest;
     let mut votes: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut silent = false;
     for node in replicas {
-        let said = told.get(node).map(|told| told.digest);
-        let vote = if *node == own_node { Some(held) } else { said };
-        votes.extend(vote.map(|digest| (*node, digest)));
+        let said = told.get(node).map(|told| (told.digest, told.begun_lsn));
+        let vote = match *node == own.node_id {
+            true => Some((held, own.begun_lsn)),
+            false => said,
+        };
+        silent |= vote.is_none();
+        let witness = vote.filter(|(_, begun_lsn)| *begun_lsn <= agreed_lsn);
+        votes.extend(witness.map(|(digest, _)| (*node, digest)));
     }
     let is_most = |digest: u64| {
         let for_it = votes.values().filter(|vote| **vote == digest).count();
@@ -83,9 +107,7 @@ pub(crate) fn verdict(own: (u64, u64), told: &BTreeMap<u64, Told>, replicas: &[u
     }
     match odd.is_empty() {
         true => Verdict::Open,
-        false => Verdict::Split {
-            waits: votes.len() < replicas.len(),
-        },
+        false => Verdict::Split { waits: silent },
     }
 }
 
@@ -110,8 +132,37 @@ mod tests {
         let told = |digest| Told {
             digest,
             build: String::new(),
+            begun_lsn: 0,
         };
         votes.iter().map(|(node, d)| (*node, told(*d))).collect()
+    }
+
+    fn held_by(node_id: u64, digest: u64) -> Held {
+        let begun_lsn = 0;
+        Held {
+            node_id,
+            digest,
+            begun_lsn,
+        }
+    }
+
+    /// Node 3 began from a snapshot of the odd one's.
+    #[test]
+    fn who_began_from_anothers_snapshot_is_no_witness() {
+        let mut told = said(&[(2, BAD), (3, BAD)]);
+        let third = told.get_mut(&3).unwrap();
+        third.begun_lsn = 100;
+        let judge = |agreed| verdict(held_by(1, GOOD), &told, &[1, 2, 3], agreed);
+        assert_eq!(judge(64), Verdict::Split { waits: false });
+        assert_eq!(judge(128), Verdict::Odd, "all agreed behind it");
+        let own = Held {
+            begun_lsn: 100,
+            ..held_by(1, GOOD)
+        };
+        let judge = |told| verdict(own, &told, &[1, 2, 3], 64);
+        assert_eq!(judge(said(&[(2, GOOD)])), Verdict::Open);
+        assert_eq!(judge(said(&[(2, GOOD), (3, GOOD)])), right(&[]));
+        assert_eq!(judge(said(&[(2, BAD), (3, BAD)])), Verdict::Odd);
     }
 
     fn right(odd: &[u64]) -> Verdict {
@@ -121,7 +172,7 @@ mod tests {
     #[test]
     fn of_three_most_decide() {
         let three = [1, 2, 3];
-        let judge = |held, votes: &[_]| verdict((1, held), &said(votes), &three);
+        let judge = |held, votes: &[_]| verdict(held_by(1, held), &said(votes), &three, 0);
         assert_eq!(judge(GOOD, &[]), Verdict::Open);
         assert_eq!(judge(GOOD, &[(2, GOOD)]), right(&[]));
         assert_eq!(judge(GOOD, &[(2, GOOD), (3, BAD)]), right(&[3]));
@@ -135,7 +186,7 @@ mod tests {
 
     #[test]
     fn of_two_none_is_most() {
-        let judge = |held, votes: &[_]| verdict((1, held), &said(votes), &[1, 2]);
+        let judge = |held, votes: &[_]| verdict(held_by(1, held), &said(votes), &[1, 2], 0);
         assert_eq!(judge(GOOD, &[]), Verdict::Open);
         assert_eq!(judge(GOOD, &[(2, GOOD)]), right(&[]));
         assert_eq!(judge(GOOD, &[(2, BAD)]), Verdict::Split { waits: false });
@@ -144,7 +195,7 @@ mod tests {
     #[test]
     fn of_four_half_is_not_most() {
         let four = [1, 2, 3, 4];
-        let judge = |votes: &[_]| verdict((1, GOOD), &said(votes), &four);
+        let judge = |votes: &[_]| verdict(held_by(1, GOOD), &said(votes), &four, 0);
         let halves = judge(&[(2, GOOD), (3, BAD), (4, BAD)]);
         assert_eq!(halves, Verdict::Split { waits: false });
         assert_eq!(judge(&[(2, BAD), (3, BAD), (4, BAD)]), Verdict::Odd);
@@ -152,7 +203,7 @@ mod tests {
 
     #[test]
     fn who_is_no_replica_is_not_counted() {
-        let judge = |own, held, votes: &[_]| verdict((own, held), &said(votes), &[1, 2]);
+        let judge = |own, held, votes: &[_]| verdict(held_by(own, held), &said(votes), &[1, 2], 0);
         // Node 9 told before it left the set.
         assert_eq!(judge(1, GOOD, &[(9, BAD)]), Verdict::Open);
         assert_eq!(judge(9, GOOD, &[(1, GOOD), (2, GOOD)]), right(&[]));

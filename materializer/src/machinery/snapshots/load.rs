@@ -28,6 +28,9 @@ pub(crate) async fn bootstrap(hub: &Arc<Hub>, view: &Arc<dyn View>) -> Result<()
         return Ok(());
     }
     let history = history(hub).await?;
+    if !history.snapshots.is_empty() {
+        hub.begin_from(u64::MAX).await?; // if it ends in between, nobody's own
+    }
     let suspect = hub.suspect();
     let lsn_max = suspect.map_or(u64::MAX, |suspect| suspect.snapshot_max());
     let loaded = match newest(hub, view, &history, lsn_max).await {
@@ -38,7 +41,9 @@ pub(crate) async fn bootstrap(hub: &Arc<Hub>, view: &Arc<dyn View>) -> Result<()
         }
         loaded => loaded,
     };
-    match loaded? {
+    let loaded = loaded?;
+    hub.begin_from(loaded.unwrap_or(0)).await?;
+    match loaded {
         Some(lsn) => hub.durable_lsn.fetch_max(lsn, Ordering::Relaxed),
         None => 0,
     };

@@ -238,7 +238,7 @@ fn who_agrees_with_its_refold_stops_until_the_other_agrees() {
         assert_eq!(status.agreed_lsn, EVERY);
         let told = status.digests_told[1];
         let lane = dfs_log::SharedLog::appender(&*replicas.cluster.log, Default::default());
-        let wrong = crate::plan::control::digest_taken(0, 2, told.lsn, told.digest + 1);
+        let wrong = crate::plan::control::digest_taken(0, 2, (told.lsn, told.digest + 1), 0);
         append(&lane.await.unwrap(), wrong);
         let (one, two) = (replicas.node(1), replicas.node(2));
         one.env.sleep(Duration::from_secs(5)).await;
@@ -248,7 +248,7 @@ fn who_agrees_with_its_refold_stops_until_the_other_agrees() {
         let refused = client.mutate(0, 500, mkdir("d")).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
         let lane = dfs_log::SharedLog::appender(&*replicas.cluster.log, Default::default());
-        let right = crate::plan::control::digest_taken(0, 2, told.lsn, told.digest);
+        let right = crate::plan::control::digest_taken(0, 2, (told.lsn, told.digest), 0);
         append(&lane.await.unwrap(), right);
         one.env.sleep(Duration::from_secs(1)).await;
         assert_eq!(one.role.status().await.unwrap().doubt, "");

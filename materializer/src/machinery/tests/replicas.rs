@@ -278,3 +278,36 @@ fn a_primary_whose_records_are_stuck_leaves_its_office_to_the_other() {
         assert_eq!(client.names("", None).await.unwrap(), ["f"]);
     });
 }
+
+/// FOLD-T0: its place in the set is another's.
+#[test]
+fn a_replica_that_left_for_good_makes_room_for_another() {
+    SimWorld::run(49, |world| async move {
+        let mut cluster = Cluster::new(&world);
+        let first = cluster.start(1).await;
+        first.is("primary").await;
+        let mut nodes = Vec::new();
+        for node_id in [2, 3] {
+            nodes.push(cluster.start(node_id).await);
+            first.env.sleep(Duration::from_secs(1)).await;
+        }
+        let in_set = |nodes: &[Node]| {
+            let progress = nodes.iter().map(|node| node.role.progress());
+            progress
+                .map(|p| (p.replica_of == [0], p.ready_for == [0]))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(in_set(&nodes), [(true, true), (false, false)]);
+        world.crash("node 2");
+        let member = cluster.member(2);
+        let (gone, removed) = (true, true);
+        cluster.set_member(v1::Member {
+            gone,
+            removed,
+            ..member
+        });
+        first.env.sleep(Duration::from_secs(1)).await;
+        assert_eq!(in_set(&nodes[1..]), [(true, true)]);
+        assert_eq!(first.role.progress().replica_of, [0]);
+    });
+}
