@@ -339,9 +339,13 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// Of the operating system, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.lock().as_ref().and_then(Child::id)
+    }
+
     fn signal(&self, signal: Signal) {
-        let id = self.child.lock().as_ref().and_then(Child::id);
-        if let Some(pid) = id.and_then(|id| Pid::from_raw(id as i32)) {
+        if let Some(pid) = self.id().and_then(|id| Pid::from_raw(id as i32)) {
             let _ = kill_process(pid, signal); // it may have ended already
         }
     }

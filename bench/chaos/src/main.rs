@@ -4,12 +4,13 @@
 //! - `scenario.rs`, `faults.rs`, `harm.rs`, `dice.rs`: what is done to them, from one seed
 //! - `load.rs`, `clients.rs`, `history.rs`: unique operations through `client/fs`, all noted
 //! - `settle.rs`, `found.rs`: healed and read back; `judge.rs`: what does not agree (pure)
-//! - `gaps.rs`, `fsyncs.rs`, `said.rs`, `report.rs`: figures; `run.rs`: one run
+//! - `gaps.rs`, `fsyncs.rs`, `cpu.rs`, `said.rs`, `report.rs`: figures; `run.rs`: one run
 //!
 //! 1. Every operation that was begun stands in the history, and only what was told to a client counts.
 //! 2. A run takes everything down that it brought up, however it ends.
 mod clients;
 mod cluster;
+mod cpu;
 mod dice;
 mod disk;
 mod faults;

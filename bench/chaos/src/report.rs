@@ -31,6 +31,9 @@ pub(crate) struct Report {
     pub(crate) latencies: Vec<Latency>,
     pub(crate) phases: Vec<Latency>,
     pub(crate) faults: Vec<Injected>,
+    /// All processes of a role together, where nothing was done to them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) cpu_us_per_operation: BTreeMap<String, f64>,
     pub(crate) well_after_seconds: Option<f64>,
     pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) warnings: BTreeMap<String, u64>,
@@ -298,6 +301,9 @@ impl Report {
                 "{:40} {:>8}  p50 {p50:>8.1} ms  p99 {p99:>8.1} ms  max {max:>8.1} ms",
                 latency.name, latency.operations
             );
+        }
+        for (role, us) in &self.cpu_us_per_operation {
+            let _ = writeln!(text, "CPU of {role:33} {us:>8.0} µs for each operation");
         }
         for (why, count) in &self.refusals {
             let _ = writeln!(text, "refused {count} times: {why}");

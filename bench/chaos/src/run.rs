@@ -1,6 +1,7 @@
 //! One run: brought up, pressed on, hurt, healed, read back, judged.
 use crate::clients::Clients;
 use crate::cluster::{Cluster, Role, Size};
+use crate::cpu;
 use crate::dice::Dice;
 use crate::faults::{Mark, Nemesis};
 use crate::found::read_back;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use dfs_env::{Env, Task};
 use dfs_fs::Fs;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ struct Ended {
     end_us: u64,
     unexpected: Vec<String>,
     fsyncs: Option<Arc<Fsyncs>>,
+    cpu_us_per_operation: BTreeMap<String, f64>,
 }
 
 impl Stage {
@@ -116,6 +118,7 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
     let length = Duration::from_secs(options.seconds);
     let is_inline = options.scenario.is_inline();
     let load = Load::prepare(&doors[0], stage.env.clone(), length, is_inline).await?;
+    let cpu_before = cpu::used_us(&stage.cluster);
     let mut tasks = load.begin(&doors, options.pace, options.seed);
     for (number, (name, fs)) in pinned.into_iter().enumerate() {
         tasks.push(load.watch(name, fs, options.seed ^ number as u64));
@@ -143,13 +146,21 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
     nemesis.heal();
     join(tasks).await?;
     nemesis.look_for_ended();
+    let cpu_after = cpu::used_us(&stage.cluster);
+    let history = load.history.all();
+    let answered = history.iter().filter(|it| it.lsn().is_some()).count();
+    let cpu_us_per_operation = match options.scenario {
+        Scenario::Healthy => cpu::each_us(&cpu_before, &cpu_after, answered),
+        _ => BTreeMap::new(), // of processes that were killed, only the last life is known
+    };
     let (marks, unasked) = (nemesis.marks.lock().clone(), nemesis.unasked.lock().clone());
     Ok(Ended {
-        history: load.history.all(),
+        history,
         marks,
         end_us: load.now_us(),
         unexpected: unasked,
         fsyncs,
+        cpu_us_per_operation,
     })
 }
 
@@ -232,6 +243,7 @@ fn compose(
             _ => Vec::new(),
         },
         faults,
+        cpu_us_per_operation: ended.cpu_us_per_operation.clone(),
         well_after_seconds,
         refusals: report::refusals(history),
         warnings: said.warnings,

@@ -7,6 +7,7 @@
 //! - `client.rs`: random operations; `history.rs`: what was asked and answered.
 //! - `judge.rs`: the history against the reference file system; `ending.rs`: what must hold at the end.
 //! - `states.rs`: folded state, damaged behind the back of its materializer, and compared row by row.
+//! - `stuck.rs`: where everything stands when a run hangs.
 //! - [`soak`] (`soak.rs`): overwrites for an hour, and what has to stay flat.
 //! - [`slow_parts`] (`slow_parts.rs`): appends while one unit, one stripe or one appender is slow.
 //! - `trace.rs`: everything that travelled, as one number; `alarms.rs`: panics and logged errors.
@@ -28,6 +29,7 @@ mod scenario;
 mod slow_parts;
 mod soak;
 mod states;
+mod stuck;
 mod trace;
 
 pub use scenario::{Broken, Failure, Options, Report, run};

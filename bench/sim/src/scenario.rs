@@ -9,6 +9,7 @@ use crate::judge;
 use crate::leaving;
 use crate::network::Network;
 use crate::states;
+use crate::stuck;
 use crate::trace::Trace;
 use dfs_env::Env;
 use dfs_env::sim::SimWorld;
@@ -193,7 +194,7 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
     };
     let scenario = Scenario {
         world,
-        cluster,
+        cluster: cluster.clone(),
         env: env.clone(),
         options,
         history: Arc::default(),
@@ -202,7 +203,11 @@ async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, R
     let (mut faults, operations) = match env.timeout(WITHIN, task).await {
         Ok(Ok(played)) => played,
         Ok(Err(end)) => (vec![end.to_string()], 0),
-        Err(_) => (vec![format!("it hangs: not over after {WITHIN:?}")], 0),
+        Err(_) => {
+            let mut faults = vec![format!("it hangs: not over after {WITHIN:?}")];
+            faults.extend(stuck::describe(&cluster, &env).await);
+            (faults, 0)
+        }
     };
     faults.truncate(20); // more say nothing new
     let (hash, events) = network.trace().so_far();
