@@ -364,9 +364,9 @@ impl Repair {
             }
         }
         let asked_all = given.len() == unknown.stripes.len();
-        let learnt = asked_all && {
+        let learnt = {
             let mut state = self.ledger.state.lock();
-            state.learn_given(unknown, &given)
+            (asked_all && state.learn_given(unknown, &given)) || state.rest_lies_elsewhere(unknown)
         };
         if learnt {
             self.ledger.now_readable();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dfs_env::sim::SimWorld;
 use dfs_wire::Code;
 
+use super::fake::Known;
 use super::rig::{Appender, NODE, Rig, find, known_lane, one_lane, run};
 use super::trio::{Trio, UNITS, small};
 use crate::unit::trim::RELEASES_ALL;
@@ -150,6 +151,45 @@ fn damage_that_the_trim_goes_through_is_mended() {
             trio.start(3).await;
             trio.whole(3).await.expect("it is whole");
             assert!(trio.status(3).await.mended_frames > 3);
+        });
+    }
+}
+
+/// LOG-U6: all of a stripe lose power before they have synced that some LSNs lie elsewhere, and the cuts that
+/// said so are forgotten. Their own lanes tell, unless a record of one of them has no LSN here.
+#[test]
+fn what_lies_elsewhere_is_known_by_the_own_lanes() {
+    for all_stamped in [true, false] {
+        run(5, |world| async move {
+            let mut trio = Trio::new(&world, small).await;
+            trio.make(4, 700);
+            for at in 0..3 {
+                trio.give_and_cut(&UNITS, at..at + 1).await;
+            }
+            seconds(2).await;
+            trio.fake.known.lock().cuts_at_once = false;
+            for unit in UNITS {
+                trio.give(unit, 3..4).await;
+            }
+            UNITS.iter().for_each(|unit| trio.stop(*unit, true));
+            trio.fake.known.lock().next_lsn += 10;
+            if !all_stamped {
+                let last = &trio.frames[3];
+                let chain = last.chain_after();
+                trio.fake.cut(&[(1, last.end_idx(), chain)]); // which nobody hears
+            }
+            trio.fake.forget(false);
+            for unit in UNITS {
+                trio.start(unit).await;
+            }
+            trio.fake.close_stripe();
+            if all_stamped {
+                let all = |known: &Known| known.holders.len() == UNITS.len();
+                trio.fake.until(all).await;
+            } else {
+                seconds(10).await;
+                assert!(trio.fake.known.lock().holders.is_empty());
+            }
         });
     }
 }

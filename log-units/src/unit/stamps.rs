@@ -5,7 +5,7 @@ use std::ops::Range;
 use dfs_wire::frame::{chain_halves, chain_of};
 use dfs_wire::v1;
 
-use crate::unit::lane::{Mends, Want};
+use crate::unit::lane::{Lane, Mends, Want};
 use crate::unit::note::{Note, Stamp, StampedRun};
 use crate::unit::state::{Peer, Unit};
 
@@ -226,6 +226,59 @@ impl Unit {
         self.note_given(unknown, until, borne_out);
         self.trim(self.trim_lsn); // a lane's place may be known only now
         true
+    }
+
+    /// Where each record that was cut of each own lane has its LSN, here or in what the sequencer has set
+    /// aside, no other LSN lies here: what all of a stripe forgot at once, because it lay elsewhere, is known
+    /// all the same. Says whether it is so.
+    pub(crate) fn rest_lies_elsewhere(&mut self, unknown: &Unknown) -> bool {
+        let is_told = self.is_based() && unknown.lsns.end <= self.heard.next_lsn;
+        if unknown.copied.is_some() || !is_told {
+            return false;
+        }
+        let aside = self.borne_out_aside(unknown);
+        let concerned = |lane: &Lane| {
+            let stripe = lane.stripe;
+            stripe.is_none_or(|stripe| unknown.stripes.contains(&stripe))
+        };
+        let mut lanes = self.lanes.iter();
+        let all_stamped =
+            lanes.all(|(id, lane)| !concerned(lane) || self.is_stamped(*id, lane, &aside));
+        if all_stamped {
+            self.note_given(unknown, unknown.lsns.end, aside);
+        }
+        all_stamped
+    }
+
+    /// Runs of these LSNs that the sequencer has set aside, as far as own frames bear them out; in order.
+    fn borne_out_aside(&self, unknown: &Unknown) -> Vec<StampedRunOf> {
+        let rows = unknown
+            .stripes
+            .iter()
+            .filter_map(|stripe| self.set_aside.get(stripe));
+        let is_own = |(_, run): &StampedRunOf| {
+            let held = self.lanes.get(&run.lane);
+            let chain = held.and_then(|lane| lane.cut_chain(run.to_idx));
+            let fits = run.first_lsn >= unknown.lsns.start && end_of(run) <= unknown.lsns.end;
+            fits && run.to_idx > run.from_idx && chain == Some(run.chain)
+        };
+        let runs = rows.flat_map(|row| &row.runs).map(run_of);
+        let mut runs: Vec<StampedRunOf> = runs.filter(is_own).collect();
+        runs.sort_by_key(|(_, run)| run.first_lsn);
+        runs
+    }
+
+    fn is_stamped(&self, id: u64, lane: &Lane, aside: &[StampedRunOf]) -> bool {
+        let here = self.runs.from(0).iter().filter(|run| run.lane == id);
+        let aside = aside.iter().filter(|(_, run)| run.lane == id);
+        let mut parts: Vec<(u64, u64)> = here
+            .map(|run| (run.from_idx, run.end_idx()))
+            .chain(aside.map(|(_, run)| (run.from_idx, run.to_idx)))
+            .collect();
+        parts.sort_unstable();
+        let reaches = |idx: u64, (from, to): (u64, u64)| (from <= idx).then_some(idx.max(to));
+        let reached = parts.into_iter().try_fold(lane.begin_idx(), reaches);
+        reached.is_some_and(|idx| idx >= lane.cut_idx())
     }
 
     /// One stamp for each cut, so that they are found again at open.
