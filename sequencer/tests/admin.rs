@@ -90,14 +90,20 @@ async fn load(mesh: &Mesh, leader: u64, process: &Process, to: u64) {
     }
 }
 
+/// A group of one, with a process that writes.
+async fn alone(world: &SimWorld) -> (Env, Mesh, Process) {
+    let (env, mesh) = (world.node("judge"), Mesh::empty(world));
+    mesh.start_alone().await;
+    mesh.leader_of(&env, &[1]).await;
+    let process = begin(&mesh, &env, 1).await;
+    (env, mesh, process)
+}
+
 #[test]
 fn a_group_of_one_grows_to_three_and_survives_its_first_voter() {
     for seed in 0..10 {
         SimWorld::run(seed, |world| async move {
-            let (env, mesh) = (world.node("judge"), Mesh::empty(&world));
-            mesh.start_alone().await;
-            mesh.leader_of(&env, &[1]).await;
-            let process = begin(&mesh, &env, 1).await;
+            let (env, mesh, process) = alone(&world).await;
             // More than a snapshot holds back: those that join begin with one.
             load(&mesh, 1, &process, 200).await;
             let two = grow(&mesh, 1, "two").await;
@@ -124,10 +130,7 @@ fn a_group_of_one_grows_to_three_and_survives_its_first_voter() {
 fn a_founder_and_one_that_joined_lose_power_together() {
     for seed in 0..10 {
         SimWorld::run(seed, |world| async move {
-            let (env, mesh) = (world.node("judge"), Mesh::empty(&world));
-            mesh.start_alone().await;
-            mesh.leader_of(&env, &[1]).await;
-            let process = begin(&mesh, &env, 1).await;
+            let (env, mesh, process) = alone(&world).await;
             load(&mesh, 1, &process, 10).await;
             let two = grow(&mesh, 1, "two").await;
             load(&mesh, 1, &process, 20).await;

@@ -158,6 +158,20 @@ pub(crate) fn units(world: &SimWorld) -> &'static [&'static str] {
 }
 
 impl Cluster {
+    /// That takes no snapshots and lets go of nothing; nothing runs yet.
+    pub(crate) fn new(network: Network, sequencers: &'static [&'static str]) -> Cluster {
+        Cluster {
+            network,
+            sequencers,
+            leaving: Arc::default(),
+            joined: Arc::default(),
+            snapshot_every: 0,
+            retention_s: 0,
+            deaf_replicas: false,
+            states: Arc::default(),
+        }
+    }
+
     pub(crate) fn units(&self) -> &'static [&'static str] {
         units(self.network.world())
     }

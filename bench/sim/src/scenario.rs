@@ -175,22 +175,19 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
 async fn live(world: SimWorld, options: Options) -> (Vec<String>, Vec<String>, Report) {
     let env = world.node("judge");
     let network = Network::new(&world, &env, Trace::new(options.traces));
+    let sequencers = match options.broken {
+        Some(Broken::ForgetfulVoter) => &SEQUENCERS,
+        _ => faults::sequencers(&world),
+    };
     let cluster = Cluster {
-        network: network.clone(),
-        sequencers: match options.broken {
-            Some(Broken::ForgetfulVoter) => &SEQUENCERS,
-            _ => faults::sequencers(&world),
-        },
-        joined: Arc::default(),
         snapshot_every: match options.broken {
             Some(Broken::EarlyTrim) => TRIM_EVERY,
             Some(Broken::HollowCopies) => 0, // what is trimmed need not be held
             _ => cluster::snapshot_every(&world),
         },
         retention_s: cluster::retention_s(&world),
-        leaving: Arc::default(),
         deaf_replicas: options.broken == Some(Broken::DeafReplicas),
-        states: Arc::default(),
+        ..Cluster::new(network.clone(), sequencers)
     };
     let scenario = Scenario {
         world,

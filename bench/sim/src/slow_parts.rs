@@ -23,6 +23,8 @@ const APPEND_EVERY: Duration = Duration::from_millis(10);
 /// An appender that is stalled has so many under way before it waits for them.
 const IN_FLIGHT_MAX: usize = 4_096;
 const PHASE: Duration = Duration::from_secs(2);
+/// A role that is not there yet is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Between two phases everything becomes as it was.
 const REST: Duration = Duration::from_secs(1);
 /// Each message of what is slow takes so much longer.
@@ -67,16 +69,7 @@ pub fn slow_parts(seed: u64) -> Result<Vec<Compared>, String> {
             let env = world.node("judge");
             let network = Network::new(&world, &env, Trace::new(false));
             network.keep_steady();
-            let cluster = Cluster {
-                network,
-                sequencers: &SEQUENCERS,
-                joined: Arc::default(),
-                snapshot_every: 0,
-                retention_s: 0,
-                leaving: Arc::default(),
-                deaf_replicas: false,
-                states: Arc::default(),
-            };
+            let cluster = Cluster::new(network, &SEQUENCERS);
             // Nobody folds: records mean nothing here.
             let folds = |name: &&str| cluster.materializers().contains(name);
             cluster
@@ -156,15 +149,7 @@ impl Lanes {
     async fn join(&mut self, name: &'static str) -> Result<(), Refusal> {
         let env = self.world.node(name);
         let connector = self.cluster.outsider(&env, name);
-        let owner = loop {
-            match register(&env, &*connector).await {
-                Ok(owner) => break owner,
-                Err(refusal) if refusal.is_retryable() => {
-                    self.env.sleep(Duration::from_millis(50)).await;
-                }
-                Err(refusal) => return Err(refusal),
-            }
-        };
+        let owner = until_answered(&self.env, || register(&env, &*connector)).await?;
         let clock = env.clone();
         let beat = move || v1::Beat {
             node_id: owner.node_id,
@@ -175,15 +160,7 @@ impl Lanes {
         let (_, beating) = keep_alive(&env, connector.clone(), Arc::new(beat));
         self._beating.push(beating);
         let log = ClusterLog::open(env.clone(), connector, owner);
-        let appender = loop {
-            match log.appender(owner).await {
-                Ok(appender) => break appender,
-                Err(refusal) if refusal.is_retryable() => {
-                    self.env.sleep(Duration::from_millis(50)).await;
-                }
-                Err(refusal) => return Err(refusal),
-            }
-        };
+        let appender = until_answered(&self.env, || log.appender(owner)).await?;
         self.appenders.insert(name, (env, Arc::new(appender)));
         Ok(())
     }
@@ -246,6 +223,19 @@ impl Lanes {
             latencies.insert(name, task.await.unwrap_or_default());
         }
         latencies
+    }
+}
+
+/// While the cluster comes up.
+async fn until_answered<T, F>(env: &Env, ask: impl Fn() -> F) -> Result<T, Refusal>
+where
+    F: Future<Output = Result<T, Refusal>>,
+{
+    loop {
+        match ask().await {
+            Err(refusal) if refusal.is_retryable() => env.sleep(ASK_AGAIN).await,
+            answered => return answered,
+        }
     }
 }
 

@@ -65,14 +65,9 @@ pub fn soak(seed: u64, time: Duration) -> Soaked {
             let env = world.node("judge");
             let network = Network::new(&world, &env, Trace::new(false));
             let cluster = Cluster {
-                network,
-                sequencers: &SEQUENCERS[..1],
-                joined: Arc::default(),
                 snapshot_every: SNAPSHOT_EVERY,
                 retention_s: RETENTION_S,
-                leaving: Arc::default(),
-                deaf_replicas: false,
-                states: Arc::default(),
+                ..Cluster::new(network, &SEQUENCERS[..1])
             };
             let soak = Soak {
                 world,

@@ -1,5 +1,6 @@
 //! Stamps that were lost, or never heard: which LSNs they are about, and what peers say of them (LOG-U6).
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use dfs_wire::frame::{chain_halves, chain_of};
@@ -237,13 +238,7 @@ impl Unit {
             return false;
         }
         let aside = self.borne_out_aside(unknown);
-        let concerned = |lane: &Lane| {
-            let stripe = lane.stripe;
-            stripe.is_none_or(|stripe| unknown.stripes.contains(&stripe))
-        };
-        let mut lanes = self.lanes.iter();
-        let all_stamped =
-            lanes.all(|(id, lane)| !concerned(lane) || self.is_stamped(*id, lane, &aside));
+        let all_stamped = self.are_stamped(&unknown.stripes, &aside);
         if all_stamped {
             self.note_given(unknown, unknown.lsns.end, aside);
         }
@@ -268,17 +263,25 @@ impl Unit {
         runs
     }
 
-    fn is_stamped(&self, id: u64, lane: &Lane, aside: &[StampedRunOf]) -> bool {
-        let here = self.runs.from(0).iter().filter(|run| run.lane == id);
-        let aside = aside.iter().filter(|(_, run)| run.lane == id);
-        let mut parts: Vec<(u64, u64)> = here
-            .map(|run| (run.from_idx, run.end_idx()))
-            .chain(aside.map(|(_, run)| (run.from_idx, run.to_idx)))
-            .collect();
+    /// Each cut record of each lane of these stripes, and of lanes whose stripe is not known.
+    fn are_stamped(&self, stripes: &[u64], aside: &[StampedRunOf]) -> bool {
+        let concerned = |lane: &Lane| lane.stripe.is_none_or(|stripe| stripes.contains(&stripe));
+        let lanes = self.lanes.iter().filter(|(_, lane)| concerned(lane));
+        let begin = |(id, lane): (&u64, &Lane)| (*id, (lane.begin_idx(), lane.cut_idx()));
+        let mut reached: BTreeMap<u64, (u64, u64)> = lanes.map(begin).collect();
+        let here = self.runs.from(0).iter();
+        let here = here.map(|run| (run.lane, run.from_idx, run.end_idx()));
+        let aside = aside
+            .iter()
+            .map(|(_, run)| (run.lane, run.from_idx, run.to_idx));
+        let mut parts: Vec<(u64, u64, u64)> = here.chain(aside).collect();
         parts.sort_unstable();
-        let reaches = |idx: u64, (from, to): (u64, u64)| (from <= idx).then_some(idx.max(to));
-        let reached = parts.into_iter().try_fold(lane.begin_idx(), reaches);
-        reached.is_some_and(|idx| idx >= lane.cut_idx())
+        for (lane, from_idx, to_idx) in parts {
+            if let Some((idx, _)) = reached.get_mut(&lane).filter(|(idx, _)| from_idx <= *idx) {
+                *idx = (*idx).max(to_idx);
+            }
+        }
+        reached.values().all(|(idx, cut_idx)| idx >= cut_idx)
     }
 
     /// One stamp for each cut, so that they are found again at open.

@@ -91,6 +91,11 @@ impl Folder {
         &self.base
     }
 
+    /// LSNs from one digest to the next, as the cluster was made.
+    pub(crate) fn digest_every(&self) -> u64 {
+        self.digest_every
+    }
+
     /// What is recorded of it, committed or not (FOLD-X4).
     pub(crate) fn digest_at(&self, lsn: u64) -> Result<Option<u64>, ViewError> {
         let read = Layered {

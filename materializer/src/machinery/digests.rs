@@ -72,7 +72,7 @@ impl Shard {
 
     pub(crate) fn tell_digest(&mut self) -> Result<(), Refusal> {
         let snapshot = self.folder.snapshot();
-        let every = state::digest_every(snapshot).map_err(view_failed)?;
+        let every = self.folder.digest_every();
         let newest = snapshot.stamp.lsn - snapshot.stamp.lsn % every;
         if newest == 0 || self.digests.told_lsn == Some(newest) || self.is_stopping() {
             return Ok(());

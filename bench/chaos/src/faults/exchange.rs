@@ -26,7 +26,6 @@ impl Nemesis {
             let what = format!("{} stays: {error:#}", old.name);
             self.unasked.lock().push(what);
         } else {
-            old.stands(Standing::Left);
             old.kill().await;
         }
         self.until_well(mark).await;
@@ -34,16 +33,7 @@ impl Nemesis {
 
     async fn exchange_sequencer(&self, old: &Process, new: &Process) -> Result<()> {
         self.cluster.operate(&["node", "add", &new.address]).await?;
-        // It ends by itself when it hears of it: from here on that is no fault.
-        old.stands(Standing::Left);
-        let removed = self
-            .cluster
-            .operate(&["node", "remove", &old.address])
-            .await;
-        if removed.is_err() {
-            old.stands(Standing::Member);
-        }
-        removed.map(drop)
+        self.leave(old, &old.address).await
     }
 
     async fn exchange_unit(&self, old: &Process, new: &Process) -> Result<()> {
@@ -52,12 +42,7 @@ impl Nemesis {
         self.cluster.operate(&wait).await?;
         let unit = format!("unit/{}", self.unit_at(old).await?);
         self.cluster.operate(&["node", "drain", &unit]).await?;
-        old.stands(Standing::Left);
-        let removed = self.cluster.operate(&["node", "remove", &unit]).await;
-        if removed.is_err() {
-            old.stands(Standing::Member);
-        }
-        removed.map(drop)
+        self.leave(old, &unit).await
     }
 
     async fn exchange_materializer(&self, old: &Process, new: &Process) -> Result<()> {
@@ -70,6 +55,16 @@ impl Nemesis {
             .cluster
             .operate(&["node", "remove", &old.address])
             .await;
+        removed.map(drop)
+    }
+
+    /// It may end by itself when it hears of it: from here on that is no fault, unless it stays.
+    async fn leave(&self, old: &Process, name: &str) -> Result<()> {
+        old.stands(Standing::Left);
+        let removed = self.cluster.operate(&["node", "remove", name]).await;
+        if removed.is_err() {
+            old.stands(Standing::Member);
+        }
         removed.map(drop)
     }
 

@@ -99,7 +99,7 @@ impl Shard {
         let mut judged = Vec::new();
         let mut lsns = self.digests.votes.lsns();
         if lsns.is_empty() && self.is_in_doubt() {
-            let every = state::digest_every(snapshot).map_err(view_failed)?;
+            let every = self.folder.digest_every();
             lsns.push(snapshot.stamp.lsn - snapshot.stamp.lsn % every); // the only replica
         }
         for lsn in lsns {

@@ -98,6 +98,16 @@ impl Replicas {
         panic!("node {id} doubts its state");
     }
 
+    /// Another client writes through this primary, and nobody differs.
+    async fn go_on_with(&mut self, primary: usize) {
+        let mut client = self.node(primary).client().await;
+        client.open_session(8).await;
+        self.seq = 0;
+        self.write(&mut client).await;
+        self.node(1).env.sleep(Duration::from_secs(1)).await;
+        self.all_agree().await;
+    }
+
     /// All that is folded, at the same LSN.
     async fn all_agree(&self) {
         let mut digests = Vec::new();
@@ -174,12 +184,7 @@ fn an_odd_primary_leaves_the_shard_to_another() {
         replicas.open_again(1).await;
         replicas.node(2).is("primary").await;
         replicas.node(1).is("replica").await;
-        let mut client = replicas.node(2).client().await;
-        client.open_session(8).await;
-        replicas.seq = 0;
-        replicas.write(&mut client).await;
-        replicas.node(1).env.sleep(Duration::from_secs(1)).await;
-        replicas.all_agree().await;
+        replicas.go_on_with(2).await;
     });
 }
 
@@ -217,12 +222,7 @@ fn of_two_both_stop_and_the_one_that_its_refold_belies_begins_anew() {
             replicas.node(primary).is("primary").await;
             replicas.trusts_itself(primary).await;
             replicas.node(3 - primary).is("replica").await;
-            let mut client = replicas.node(primary).client().await;
-            client.open_session(8).await;
-            replicas.seq = 0;
-            replicas.write(&mut client).await;
-            replicas.node(1).env.sleep(Duration::from_secs(1)).await;
-            replicas.all_agree().await;
+            replicas.go_on_with(primary).await;
         });
     }
 }
