@@ -16,7 +16,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Before it is given up: all clients are done by then.
 const LOOKS: u32 = 1_000;
-/// Ticks that are asked for before damage counts as missed: more than between two digests, and time to fold anew.
+/// Ticks that are asked for, of all replicas, before damage counts as missed, from when the fold has met it:
+/// more than between two digests, and time to fold anew.
 const TICKS: u32 = 200;
 /// Until it has answered, or somebody else is asked.
 const TICK_WITHIN: Duration = Duration::from_secs(2);
@@ -27,29 +28,75 @@ impl Cluster {
         !self.states.damaged.lock().is_empty()
     }
 
-    /// Whether it is used by a process that runs.
-    fn damage_in_use(&self) -> Option<&'static str> {
+    /// What is used by processes that run, and which rows of it nobody has written since.
+    fn damage_in_use(&self) -> InUse {
         let newest = self.states.newest.lock();
         let damaged = self.states.damaged.lock();
-        let mut in_use = damaged.iter().filter(|damaged| {
+        let in_use = damaged.iter().filter(|damaged| {
             let used = newest.get(damaged.name);
             used.is_some_and(|used| Arc::ptr_eq(used, &damaged.view))
         });
-        in_use.next().map(|damaged| damaged.name)
+        let mut counted = InUse::default();
+        for damaged in in_use {
+            counted.first.get_or_insert(damaged.name);
+            counted.untouched += usize::from(damaged.is_untouched());
+        }
+        counted
     }
 
     /// What nobody has written since, no digest can see (FOLD.md): slots of a session that its client gave
     /// up are written only when it expires. Such a row becomes what it was.
     fn mend_untouched(&self) {
         self.states.damaged.lock().retain(|damaged| {
-            let now = damaged.view.snapshot();
-            let untouched =
-                now.get(Keyspace::Slots, &damaged.key) == Ok(Some(damaged.rotten.clone()));
+            let untouched = damaged.is_untouched();
             if untouched {
                 damaged.view.flip(Keyspace::Slots, &damaged.key);
             }
             !untouched
         });
+    }
+}
+
+impl Damaged {
+    fn is_untouched(&self) -> bool {
+        let now = self.view.snapshot();
+        now.get(Keyspace::Slots, &self.key) == Ok(Some(self.rotten.clone()))
+    }
+}
+
+/// Damaged states of processes that run.
+#[derive(Clone, Copy, Default)]
+struct InUse {
+    /// One of them.
+    first: Option<&'static str>,
+    /// Of their damaged rows, those that are as they were damaged.
+    untouched: usize,
+}
+
+/// Until damage counts as missed. A digest can differ only after the fold has met the damaged row, and that may
+/// be as late as a lease after the clients are done: from then on the whole time is given.
+struct Patience {
+    ticks_left: u32,
+    untouched: usize,
+}
+
+impl Patience {
+    fn new(untouched: usize) -> Patience {
+        let ticks_left = TICKS;
+        Patience {
+            ticks_left,
+            untouched,
+        }
+    }
+
+    /// Whether one more tick is waited for.
+    fn takes_tick(&mut self, untouched: usize) -> bool {
+        if untouched < self.untouched {
+            *self = Patience::new(untouched);
+        }
+        let takes = self.ticks_left > 0;
+        self.ticks_left = self.ticks_left.saturating_sub(1);
+        takes
     }
 }
 
@@ -104,15 +151,20 @@ async fn stays(env: &Env, view: &MemoryView, (key, rotten): (&Bytes, &Bytes)) ->
     None
 }
 
-/// What was damaged is no longer in use, once the log has gone on for long enough.
+/// What was damaged is no longer in use, once the log has gone on for long enough after the fold has met it.
 pub(crate) async fn damage_is_found(
     cluster: &Cluster,
     env: &Env,
     connector: &Arc<dyn Connector>,
 ) -> Result<(), String> {
-    for _ in 0..TICKS {
-        if cluster.damage_in_use().is_none() {
+    let mut patience = Patience::new(cluster.damage_in_use().untouched);
+    loop {
+        let in_use = cluster.damage_in_use();
+        if in_use.first.is_none() {
             return Ok(());
+        }
+        if !patience.takes_tick(in_use.untouched) {
+            break;
         }
         // One that is away or turns it away does no harm: another is asked next.
         for name in cluster.materializers() {
@@ -120,7 +172,7 @@ pub(crate) async fn damage_is_found(
         }
     }
     cluster.mend_untouched();
-    match cluster.damage_in_use() {
+    match cluster.damage_in_use().first {
         Some(name) => Err(format!("{name} goes on with a state that was damaged")),
         None => Ok(()),
     }
@@ -167,4 +219,25 @@ pub(crate) fn rows_are_equal(cluster: &Cluster) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Patience, TICKS};
+
+    fn ticks(patience: &mut Patience, untouched: usize) -> u32 {
+        (0..).take_while(|_| patience.takes_tick(untouched)).count() as u32
+    }
+
+    #[test]
+    fn all_ticks_are_given_after_a_damaged_row_was_met() {
+        let mut patience = Patience::new(1);
+        for _ in 1..TICKS {
+            assert!(patience.takes_tick(1));
+        }
+        assert_eq!(ticks(&mut patience, 0), TICKS, "met at the last moment");
+        assert_eq!(ticks(&mut patience, 0), 0, "and not again and again");
+        assert_eq!(ticks(&mut Patience::new(0), 0), TICKS, "met before");
+        assert_eq!(ticks(&mut Patience::new(2), 2), TICKS, "never met");
+    }
 }
