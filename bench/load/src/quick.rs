@@ -2,7 +2,7 @@
 use crate::drive::{Operation, closed, open};
 use crate::raw::{self, RawDisk};
 use crate::report::Figure;
-use crate::workloads::appends::Appends;
+use crate::workloads::appends::{Appends, IN_FLIGHT};
 use crate::workloads::creates::Creates;
 use crate::workloads::lists::Lists;
 use crate::workloads::stats::Stats;
@@ -10,7 +10,7 @@ use crate::workloads::transfers::{Gets, Puts};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use dfs_env::Env;
-use dfs_fs::{Address, Fs, FsConfig};
+use dfs_fs::{Address, Fs, FsConfig, When};
 use dfs_log::ClusterLog;
 use dfs_rpc::roles::Connector;
 use dfs_wire::v1;
@@ -20,12 +20,42 @@ use std::time::Duration;
 
 /// Clients of the metadata figures, each with a session and a stream of its own.
 const CLIENTS: u64 = 64;
-/// Bytes of one appended record.
-const RECORD_BYTES: usize = 1024;
+/// Files in the directory that is only read.
+const ENTRIES: u64 = 1000;
 /// Open loops run at this part of what the closed loop has reached.
 const OPEN_SHARE: f64 = 0.5;
 const SMALL_BYTES: u64 = 64 << 10;
 const SMALL_IN_FLIGHT: u64 = 16;
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Appends,
+    Creates,
+    Stats,
+    Lists,
+    Bytes,
+}
+
+impl Part {
+    pub const ALL: [Part; 5] = [
+        Part::Appends,
+        Part::Creates,
+        Part::Stats,
+        Part::Lists,
+        Part::Bytes,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::Appends => "appends",
+            Part::Creates => "creates",
+            Part::Stats => "stats",
+            Part::Lists => "lists",
+            Part::Bytes => "bytes",
+        }
+    }
+}
 
 /// What to measure, and against what.
 pub struct Quick {
@@ -37,6 +67,8 @@ pub struct Quick {
     pub length: Duration,
     /// Bytes of the one large file.
     pub large_bytes: u64,
+    /// Nothing but these; empty: everything.
+    pub only: Vec<Part>,
     /// Node id and incarnation that own the appended lane.
     pub owner: v1::Owner,
     /// Told each figure as soon as it is there.
@@ -63,16 +95,41 @@ impl Quick {
             raw_disk.write_mb_per_second,
             raw_disk.read_mb_per_second
         ));
-        let mut figures = self.appends().await.context("appends")?;
+        let mut figures = Vec::new();
+        if self.asks(Part::Appends) {
+            figures.extend(self.appends().await.context("appends")?);
+        }
         let root = format!("/.bench-{:x}", self.env.random_u64());
         let clients = self.clients().await?;
-        figures.extend(self.metadata(&clients, &root).await.context("metadata")?);
-        figures.extend(self.bytes(&clients[0], &root).await.context("bytes")?);
-        clients[0].remove(&Address::new(&root)?, true).await?;
+        for part in Part::ALL {
+            if part != Part::Appends && self.asks(part) {
+                let found = self.files(part, &clients, &root).await;
+                figures.extend(found.context(part.as_str())?);
+            }
+        }
+        let root = Address::new(&root)?;
+        // Where only appends were asked for, nothing was made.
+        if clients[0].stat(&root, When::Head).await.is_ok() {
+            clients[0].remove(&root, true).await?;
+        }
         for client in clients {
             client.close().await?;
         }
         Ok(Found { raw_disk, figures })
+    }
+
+    fn asks(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    async fn files(&self, part: Part, clients: &[Fs], root: &str) -> Result<Vec<Figure>> {
+        match part {
+            Part::Appends => Ok(Vec::new()),
+            Part::Creates => self.creates(clients, root).await,
+            Part::Stats => self.stats(clients, root).await,
+            Part::Lists => self.lists(clients, root).await,
+            Part::Bytes => self.bytes(&clients[0], root).await,
+        }
     }
 
     async fn clients(&self) -> Result<Vec<Fs>> {
@@ -90,9 +147,9 @@ impl Quick {
     async fn appends(&self) -> Result<Vec<Figure>> {
         let log = ClusterLog::open(self.env.clone(), self.connector.clone(), self.owner);
         let random = || self.env.random_u64();
-        let appends = Appends::open(&*log, self.owner, RECORD_BYTES, random).await?;
+        let appends = Appends::open(&*log, self.owner, random).await?;
         let mut figures = Vec::new();
-        for in_flight in [1, 64, 256] {
+        for in_flight in IN_FLIGHT {
             figures.push(
                 self.closed("append 1 KiB", appends.clone(), in_flight, None)
                     .await?,
@@ -106,34 +163,42 @@ impl Quick {
         Ok(figures)
     }
 
-    async fn metadata(&self, clients: &[Fs], root: &str) -> Result<Vec<Figure>> {
-        let mut figures = Vec::new();
-        let all = clients.to_vec();
+    async fn creates(&self, clients: &[Fs], root: &str) -> Result<Vec<Figure>> {
         let empty = format!("{root}/empty");
-        let creates = Creates::open(all.clone(), &empty, CLIENTS, Bytes::new()).await?;
-        figures.push(
-            self.closed("create empty", creates.clone(), CLIENTS, None)
-                .await?,
-        );
+        let creates = Creates::open(clients.to_vec(), &empty, CLIENTS, Bytes::new()).await?;
+        let empty = self.closed("create empty", creates, CLIENTS, None).await?;
         let full = Bytes::from(vec![7; 4096]);
-        let eight = Creates::open(all.clone(), &format!("{root}/4k"), 8, full).await?;
-        figures.push(self.closed("create 4 KiB", eight, 8, None).await?);
-        let stated = Creates::open(all.clone(), &format!("{root}/stated"), 1, Bytes::new()).await?;
-        for n in 0..1000 {
-            stated.once(0, n).await?;
+        let eight = Creates::open(clients.to_vec(), &format!("{root}/4k"), 8, full).await?;
+        let full = self.closed("create 4 KiB", eight, 8, None).await?;
+        Ok(vec![empty, full])
+    }
+
+    async fn stats(&self, clients: &[Fs], root: &str) -> Result<Vec<Figure>> {
+        let directory = self.entries(clients, root, "stated").await?;
+        let path = |n| Address::new(format!("{directory}/file-{n}"));
+        let paths = (0..ENTRIES).map(path).collect::<Result<Vec<_>, _>>()?;
+        let stats = Stats::new(clients.to_vec(), paths);
+        let peak = self.closed("stat", stats.clone(), CLIENTS, None).await?;
+        let rate = peak.per_second * OPEN_SHARE;
+        let paced = self.open("stat", stats, rate, CLIENTS).await?;
+        Ok(vec![peak, paced])
+    }
+
+    async fn lists(&self, clients: &[Fs], root: &str) -> Result<Vec<Figure>> {
+        let directory = self.entries(clients, root, "listed").await?;
+        let lists = Lists::new(clients.to_vec(), vec![Address::new(directory)?]);
+        let name = "list 100 entries";
+        Ok(vec![self.closed(name, lists, CLIENTS, None).await?])
+    }
+
+    /// A directory of [`ENTRIES`] empty files, for those that only read.
+    async fn entries(&self, clients: &[Fs], root: &str, name: &str) -> Result<String> {
+        let directory = format!("{root}/{name}");
+        let made = Creates::open(clients.to_vec(), &directory, 1, Bytes::new()).await?;
+        for n in 0..ENTRIES {
+            made.once(0, n).await?;
         }
-        let path = |n| Address::new(format!("{root}/stated/0/file-{n}"));
-        let paths = (0..1000).map(path).collect::<Result<Vec<_>, _>>()?;
-        let stats = Stats::new(all.clone(), paths);
-        figures.push(self.closed("stat", stats.clone(), CLIENTS, None).await?);
-        let peak = figures.last().map_or(1.0, |figure| figure.per_second);
-        figures.push(self.open("stat", stats, peak * OPEN_SHARE, CLIENTS).await?);
-        let lists = Lists::new(all, vec![Address::new(format!("{root}/stated/0"))?]);
-        figures.push(
-            self.closed("list 100 entries", lists, CLIENTS, None)
-                .await?,
-        );
-        Ok(figures)
+        Ok(format!("{directory}/0"))
     }
 
     async fn bytes(&self, fs: &Fs, root: &str) -> Result<Vec<Figure>> {

@@ -2,7 +2,7 @@
 //!
 //! - `arguments.rs`: the tree of commands
 //! - `dev/`: a system on this machine: up, down, reset, demo
-//! - `bench.rs`: bench/load on a system of its own
+//! - `bench/`: bench/load on a system of its own
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;

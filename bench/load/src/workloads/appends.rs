@@ -11,6 +11,11 @@ use std::sync::Arc;
 /// A tag that no materializer asks for: shard ids are small.
 const TAG: Tag = Tag::shard((1 << 62) - 1);
 
+/// Bytes of one record.
+const RECORD_BYTES: usize = 1024;
+/// Alone, as many as a busy server has, and enough for the CPU to be the limit.
+pub const IN_FLIGHT: [u64; 3] = [1, 64, 256];
+
 /// The number and the length of the one field.
 const FIELD_BYTES: usize = 3;
 
@@ -21,17 +26,16 @@ pub struct Appends {
 }
 
 impl Appends {
-    /// Records of about `bytes` bytes that hold no mutation: a materializer that follows everything
+    /// Records of about 1 KiB that hold no mutation: a materializer that follows everything
     /// folds them, and nothing changes.
     pub async fn open(
         log: &dyn SharedLog,
         owner: v1::Owner,
-        bytes: usize,
         random: impl FnMut() -> u64,
     ) -> Result<Arc<Appends>> {
-        let words = std::iter::repeat_with(random).take(bytes.div_ceil(16));
+        let words = std::iter::repeat_with(random).take(RECORD_BYTES.div_ceil(16));
         let mut actor: String = words.map(|word| format!("{word:016x}")).collect();
-        actor.truncate(bytes.saturating_sub(FIELD_BYTES));
+        actor.truncate(RECORD_BYTES - FIELD_BYTES);
         let record = v1::Record {
             actor,
             ..v1::Record::default()

@@ -1,4 +1,5 @@
 //! What people type, on a real system in a process of its own: each line of the first hour that exists is here.
+mod bench;
 mod demo;
 mod first_hour;
 mod formats;
