@@ -118,6 +118,35 @@ impl Nemesis {
         self.end(mark);
     }
 
+    /// These are cut off from all other processes, together; clients reach both sides.
+    pub(crate) async fn cut_apart(&self, side: &[&Process], length: Duration) {
+        let names: Vec<&str> = side.iter().map(|one| one.name.as_str()).collect();
+        let (names, ms) = (names.join(" and "), length.as_millis());
+        let mark = self.begin(format!("cut {names} off, with clients, {ms} ms"));
+        let is_in = |number: &usize| side.iter().any(|one| one.number == *number);
+        let numbers = || 1..=self.cluster.processes.len();
+        let set = |fate: Option<Fate>| {
+            let Some(network) = &self.network else {
+                return; // such scenarios do not begin without one
+            };
+            for own in numbers().filter(is_in) {
+                for other in numbers().filter(|it| !is_in(it)) {
+                    network.switch().set(own, other, fate);
+                    network.switch().set(other, own, fate);
+                }
+            }
+        };
+        // Only what is asked while nothing passes is asked of the side that is cut off.
+        set(Some(Fate::Lost));
+        self.load
+            .witness
+            .set_apart(numbers().filter(is_in).collect());
+        self.env.sleep(length).await;
+        self.load.witness.set_apart(Vec::new());
+        set(None);
+        self.end(mark);
+    }
+
     /// Everything to these processes takes longer.
     pub(crate) async fn delay(&self, processes: &[&Process], by: Duration, length: Duration) {
         let names: Vec<&str> = processes.iter().map(|one| one.name.as_str()).collect();

@@ -7,6 +7,9 @@
 //! - undead: refused, and there; - foreign: there, and nobody asked for it
 //! - stale: an answer that is older than what somebody had been told before it was asked for
 //! - torn: there, but not as it was written, or not in the order of the LSNs
+//!
+//! `fresh.rs`: reads that are too many to be kept, judged as they come.
+pub(crate) mod fresh;
 #[cfg(test)]
 mod tests;
 

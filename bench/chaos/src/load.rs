@@ -4,6 +4,7 @@
 //! workers: latency counts from when an operation was due.
 use crate::dice::Dice;
 use crate::history::{Act, History, Operation, Outcome};
+use crate::witness::Witness;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use dfs_env::{Env, Task};
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 pub(crate) const ROOT: &str = "/chaos";
 /// Directories by what is made in them.
 pub(crate) const ROOMS: [&str; 4] = ["directories", "lines", "large", "registers"];
-const REGISTERS: u64 = 4;
+pub(crate) const REGISTERS: u64 = 4;
 /// Lines of one file: it stays below what a record holds, so that an append is one record.
 const LINES: u64 = 128;
 /// Above what a record holds.
@@ -30,6 +31,7 @@ const PINNED_READ_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Load {
     pub(crate) env: Env,
     pub(crate) history: Arc<History>,
+    pub(crate) witness: Arc<Witness>,
     /// All times count from here.
     pub(crate) start: Instant,
     pub(crate) until: Instant,
@@ -69,14 +71,20 @@ impl Load {
                 .await
                 .context("cannot make a directory")?;
         }
+        let witness = Arc::<Witness>::default();
         for register in 0..REGISTERS {
-            write(fs, "registers", &format!("r{register}"), Bytes::new()).await?;
+            let (register, value) = (format!("r{register}"), String::new());
+            let made = write(fs, "registers", &register, Bytes::new()).await?;
+            let act = Act::Write { register, value };
+            let known = witness.begins(&act);
+            witness.ends(&act, known, &Outcome::Done { lsn: made.lsn });
         }
         write(fs, "lines", "f0", Bytes::new()).await?;
         let start = env.now();
         Ok(Arc::new(Load {
             env,
             history: Arc::default(),
+            witness,
             start,
             until: start + length,
             is_inline,
@@ -166,7 +174,9 @@ impl Worker {
     async fn note(&self, due: Instant, act: Act, doing: BoxFuture<'_, Outcome>) {
         let since = |at: Instant| (at - self.load.start).as_micros() as u64;
         let start_us = self.load.now_us();
+        let known = self.load.witness.begins(&act);
         let outcome = doing.await;
+        self.load.witness.ends(&act, known, &outcome);
         self.load.history.add(Operation {
             client: self.name.clone(),
             due_us: since(due).min(start_us),
@@ -240,10 +250,18 @@ impl Worker {
 
     async fn read(&mut self, due: Instant) {
         let (register, fs) = (self.register(), self.fs.clone());
-        let path = format!("{ROOT}/registers/{register}");
-        let doing = async { saw(&fs, &Address::new(path)?).await };
-        self.note(due, Act::Read { register }, boxed(doing)).await;
+        let name = register.clone();
+        let doing = read(&fs, &name);
+        self.note(due, Act::Read { register }, doing).await;
     }
+}
+
+/// One register, linearizable.
+pub(crate) fn read<'a>(fs: &'a Fs, register: &'a str) -> BoxFuture<'a, Outcome> {
+    boxed(async move {
+        let path = format!("{ROOT}/registers/{register}");
+        saw(fs, &Address::new(path)?).await
+    })
 }
 
 async fn write(fs: &Fs, room: &str, name: &str, bytes: Bytes) -> Result<Committed, Refusal> {

@@ -3,6 +3,7 @@
 //! - `cluster.rs`: real `dfsctl serve` processes; `network.rs`: a namespace each, and the switch between them; `disk.rs`: a disk each
 //! - `scenario.rs`, `faults.rs`, `harm.rs`, `dice.rs`: what is done to them, from one seed
 //! - `load.rs`, `clients.rs`, `history.rs`: unique operations through `client/fs`, all noted
+//! - `readers.rs`, `witness.rs`: reads by the million, judged as they are answered
 //! - `settle.rs`, `found.rs`: healed and read back; `judge.rs`: what does not agree (pure)
 //! - `gaps.rs`, `fsyncs.rs`, `cpu.rs`, `said.rs`, `report.rs`: figures; `run.rs`: one run
 //!
@@ -22,11 +23,13 @@ mod history;
 mod judge;
 mod load;
 mod network;
+mod readers;
 mod report;
 mod run;
 mod said;
 mod scenario;
 mod settle;
+mod witness;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -69,15 +72,19 @@ struct Arguments {
     /// Keep the directory of a run that passed, too
     #[arg(long)]
     keep: bool,
-    /// Voters
-    #[arg(long, default_value_t = 1)]
-    sequencers: usize,
+    /// Voters; default 1, for stale-reads 3
+    #[arg(long)]
+    sequencers: Option<usize>,
     /// Log units, a process each
     #[arg(long, default_value_t = 4)]
     units: usize,
     /// Each of which holds the shard
-    #[arg(long, default_value_t = 2)]
-    materializers: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=5))]
+    materializers: u64,
+    /// Linearizable reads in flight beside the load, of clients that know one materializer each; default
+    /// 0, for stale-reads 96
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_024))]
+    readers: Option<u64>,
     /// Operations that wait at once; default 64, for leader-kill 256
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4_096))]
     workers: Option<u64>,
@@ -124,12 +131,16 @@ fn main() -> ExitCode {
 
 async fn whole(arguments: &Arguments) -> Result<ExitCode> {
     let env = Env::real();
+    let scenario = arguments.scenario;
     let size = Size {
-        sequencers: arguments.sequencers,
+        sequencers: arguments.sequencers.unwrap_or(scenario.sequencers()),
         units: arguments.units,
-        materializers: arguments.materializers,
+        materializers: arguments.materializers as usize,
     };
     cluster::check(size)?;
+    if size.sequencers < scenario.sequencers() {
+        bail!("one of fewer than three sequencers cannot be outvoted by the others");
+    }
     let dfsctl = binary(arguments)?;
     let network = network(&env, arguments, size).await;
     if network.is_none() && arguments.scenario.needs_network() {
@@ -258,6 +269,7 @@ fn options(arguments: &Arguments, size: Size, dir: PathBuf) -> Options {
             workers: workers.unwrap_or(arguments.scenario.workers()),
             per_second: arguments.rate,
         },
+        readers: arguments.readers.unwrap_or(arguments.scenario.readers()),
         every: arguments.every.map(Duration::from_secs_f64),
         patience: Duration::from_millis(arguments.patience_ms),
         dir,

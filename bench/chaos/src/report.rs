@@ -3,6 +3,7 @@ use crate::faults::Mark;
 use crate::gaps;
 use crate::history::{Act, Operation, Outcome};
 use crate::judge::{Fault, Wrong};
+use crate::witness::Reads;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) struct Report {
     pub(crate) counts: Counts,
     #[serde(flatten)]
     pub(crate) gaps: Gaps,
+    pub(crate) reads: Reads,
     pub(crate) latencies: Vec<Latency>,
     pub(crate) phases: Vec<Latency>,
     pub(crate) faults: Vec<Injected>,
@@ -287,6 +289,7 @@ impl Report {
             "reads by clients of one materializer {}, {} more without an answer",
             self.counts.pinned_reads, self.counts.pinned_reads_failed
         );
+        text.push_str(&self.reads.table());
         if let Some((rose, of)) = self.gaps.gaps_with_fsyncs {
             let _ = writeln!(text, "units went on with fsyncs in {rose} of {of} gaps");
         }

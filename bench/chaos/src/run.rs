@@ -10,10 +10,12 @@ use crate::history::Operation;
 use crate::judge::{Fault, Wrong, judge};
 use crate::load::{Load, Pace};
 use crate::network::Network;
+use crate::readers;
 use crate::report::{self, Counts, Gaps, Machine, Report};
 use crate::said::said;
 use crate::scenario::{Scenario, play};
 use crate::settle::{Calm, Settled, settle};
+use crate::witness::Witness;
 use anyhow::{Context, Result, anyhow};
 use dfs_env::{Env, Task};
 use dfs_fs::Fs;
@@ -38,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) size: Size,
     pub(crate) pace: Pace,
+    /// Reads in flight beside the load.
+    pub(crate) readers: u64,
     pub(crate) every: Option<Duration>,
     pub(crate) patience: Duration,
     pub(crate) dir: PathBuf,
@@ -54,6 +58,7 @@ pub(crate) struct Stage {
 /// What is known when the load has ended and the cluster was healed.
 struct Ended {
     history: Vec<Operation>,
+    witness: Arc<Witness>,
     marks: Vec<Mark>,
     end_us: u64,
     unexpected: Vec<String>,
@@ -86,7 +91,7 @@ pub(crate) async fn run(stage: &Stage, options: &Options) -> Result<Report> {
     settled.map_err(|ill| anyhow!("the cluster does not come up: {ill}"))?;
     let mut ended = Box::pin(press(stage, options, &clients, &eye)).await?;
     let settled = Box::pin(settle(&stage.env, &eye, &stage.cluster, Calm::Quiet)).await;
-    let mut wrong = Vec::new();
+    let mut wrong = ended.witness.wrong();
     match &settled {
         Ok(settled) => {
             // Whoever comes now is configured for those that are there now.
@@ -96,7 +101,7 @@ pub(crate) async fn run(stage: &Stage, options: &Options) -> Result<Report> {
             };
             let judged = Box::pin(examine(stage, &clients, *settled, &ended.history)).await;
             match judged {
-                Ok(faults) => wrong = faults,
+                Ok(faults) => wrong.extend(faults),
                 Err(error) => ended.unexpected.push(format!("{error:#}")),
             }
         }
@@ -123,6 +128,8 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
     for (number, (name, fs)) in pinned.into_iter().enumerate() {
         tasks.push(load.watch(name, fs, options.seed ^ number as u64));
     }
+    let reading = readers::begin(&stage.cluster, clients, &load, options.readers).await?;
+    tasks.extend(reading);
     let follows = options.scenario == Scenario::LeaderKill;
     let fsyncs = follows.then(Arc::<Fsyncs>::default);
     if let Some(fsyncs) = &fsyncs {
@@ -156,6 +163,7 @@ async fn press(stage: &Stage, options: &Options, clients: &Clients, eye: &Fs) ->
     let (marks, unasked) = (nemesis.marks.lock().clone(), nemesis.unasked.lock().clone());
     Ok(Ended {
         history,
+        witness: load.witness.clone(),
         marks,
         end_us: load.now_us(),
         unexpected: unasked,
@@ -225,6 +233,8 @@ fn compose(
     let said = said(&stage.cluster, options.scenario.expects());
     let mut unexpected = ended.unexpected.clone();
     unexpected.extend(said.errors);
+    let reads = ended.witness.reads();
+    unexpected.extend(reads.answered_apart());
     Report {
         api_version: "dfs/v1",
         command: options.command.clone(),
@@ -237,6 +247,7 @@ fn compose(
         passed: wrong.is_empty() && unexpected.is_empty(),
         counts: Counts::of(history, &wrong),
         gaps: Gaps::of(history, &faults, ended.end_us),
+        reads,
         latencies: report::latencies(history),
         phases: match options.scenario {
             Scenario::SlowUnit => report::phases(history, marks),

@@ -23,6 +23,10 @@ pub(crate) enum Scenario {
     /// Primary, sequencer or a unit cut off for 4 s, every 10 s, both ways or one, with or without
     /// the clients (E6, F161). Needs root
     Partition,
+    /// In turn, every 6 s: the leading sequencer and a materializer cut off together for 3 s, with clients at
+    /// their side; the primary or the leading sequencer paused. Beside it, as many reads as are answered (E6).
+    /// Needs root
+    StaleReads,
     /// A random process 10 to 300 ms away for 4 s, every 6 s (F161). Needs root
     Delay,
     /// Healthy, one unit of the stripe +50 ms, all its units +50 ms, in turn (E5). Needs root
@@ -41,8 +45,23 @@ impl Scenario {
     pub(crate) fn needs_network(self) -> bool {
         matches!(
             self,
-            Scenario::Partition | Scenario::Delay | Scenario::SlowUnit
+            Scenario::Partition | Scenario::StaleReads | Scenario::Delay | Scenario::SlowUnit
         )
+    }
+
+    /// At least as many, and as many unless told otherwise.
+    pub(crate) fn sequencers(self) -> usize {
+        match self {
+            Scenario::StaleReads => 3,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn readers(self) -> u64 {
+        match self {
+            Scenario::StaleReads => 96,
+            _ => 0,
+        }
     }
 
     /// All on loopback: a process in a namespace of its own would hold the other ones' disks.
@@ -70,7 +89,7 @@ impl Scenario {
             Scenario::LeaderKill => 2,
             Scenario::PrimaryKill => 4,
             Scenario::Kill | Scenario::Mixed => 5,
-            Scenario::Delay | Scenario::PowerLoss | Scenario::Damage => 6,
+            Scenario::StaleReads | Scenario::Delay | Scenario::PowerLoss | Scenario::Damage => 6,
             Scenario::Pause | Scenario::Partition => 10,
         })
     }
@@ -135,6 +154,7 @@ async fn one(nemesis: &Nemesis, scenario: Scenario) {
             }
         }
         Scenario::Partition => partition(nemesis).await,
+        Scenario::StaleReads => stale_reads(nemesis).await,
         Scenario::Delay => {
             let by = Duration::from_millis(nemesis.between(10, 300));
             if let Some(process) = nemesis.random() {
@@ -218,6 +238,25 @@ async fn partition(nemesis: &Nemesis) {
     if let Some(process) = whom {
         let length = Duration::from_secs(4);
         nemesis.cut(process, ways, clients_too, length).await;
+    }
+}
+
+/// Whoever was deposed must not answer: neither while it does not know it nor when it wakes up.
+async fn stale_reads(nemesis: &Nemesis) {
+    let turn = nemesis.marks.lock().len();
+    let pause = Duration::from_millis(nemesis.between(1_500, 3_500));
+    let whom = match turn % 4 {
+        1 => nemesis.primary().await,
+        3 => nemesis.leader().await,
+        _ => {
+            let of_role = nemesis.cluster.of(Role::Materializer);
+            let beside = nemesis.dice.lock().one_of(&of_role).copied();
+            let side: Vec<&Process> = nemesis.leader().await.into_iter().chain(beside).collect();
+            return nemesis.cut_apart(&side, Duration::from_secs(3)).await;
+        }
+    };
+    if let Some(process) = whom {
+        nemesis.pause(process, pause).await;
     }
 }
 
