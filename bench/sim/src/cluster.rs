@@ -106,7 +106,7 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
     NodeConfig {
         dir: PathBuf::from(DIR),
         listen: "127.0.0.1:9010".into(),
-        advertise: None,
+        advertise: Some(address(name)),
         roles: vec![role],
         sequencers: cluster.addresses(),
         join: cluster.joined.lock().contains(name),

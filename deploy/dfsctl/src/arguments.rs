@@ -1,5 +1,5 @@
 //! The tree of commands. What is not built yet is not in it.
-use crate::{bench, completions, dev, serve};
+use crate::{bench, completions, config, dev, serve};
 use clap::{Parser, Subcommand};
 use dfs_cli::globals::Globals;
 
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// Measure a system on this disk
     #[command(subcommand)]
     Bench(bench::Args),
+    /// Show, check and compare configurations of processes
+    #[command(subcommand)]
+    Config(config::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }

@@ -3,11 +3,13 @@
 //! - `arguments.rs`: the tree of commands
 //! - `dev/`: a system on this machine: up, down, reset, demo
 //! - `bench/`: bench/load on a system of its own
+//! - `config/`: configurations of processes
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;
 mod bench;
 mod completions;
+mod config;
 mod dev;
 mod logging;
 mod serve;
@@ -62,7 +64,7 @@ fn lines(command: &Command) -> Lines {
     match command {
         Command::Serve(_) => Lines::Json,
         Command::Dev(_) | Command::Bench(_) => Lines::Short,
-        Command::Client(_) | Command::Completions(_) => Lines::IfAsked,
+        Command::Client(_) | Command::Completions(_) | Command::Config(_) => Lines::IfAsked,
     }
 }
 
@@ -71,7 +73,7 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
     let many = match command {
         Command::Client(command) => command.is_bulk(),
         Command::Dev(_) | Command::Serve(_) | Command::Bench(_) => true,
-        Command::Completions(_) => false,
+        Command::Completions(_) | Command::Config(_) => false,
     };
     let mut builder = match many {
         true => Builder::new_multi_thread(),
@@ -85,6 +87,7 @@ async fn run(arguments: Arguments) -> Exit {
     match arguments.command {
         Command::Client(command) => interruptible(&call, dfs_cli::run(&call, command)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
+        Command::Config(args) => system::end(&call, config::run(&call, &args)),
         // These stop what they started before they end, and watch for signals themselves.
         Command::Serve(args) => {
             let done = Box::pin(serve::run(&call, args)).await;

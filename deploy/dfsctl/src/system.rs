@@ -13,6 +13,8 @@ pub(crate) enum End {
     Done,
     /// Ctrl-C.
     Interrupted,
+    /// It did what it was to do, and what it found is told by its exit code.
+    Found(Exit),
 }
 
 /// The signals that end a process in order. Caught from the moment it is made.
@@ -78,6 +80,7 @@ pub(crate) async fn serve(node: Node, signals: &mut Signals) -> Outcome<End> {
 pub(crate) fn end(call: &Call, done: Outcome<End>) -> Exit {
     match done {
         Ok(End::Interrupted) => call.end(Ok(())).worse(Exit::Interrupted),
+        Ok(End::Found(exit)) => call.end(Ok(())).worse(exit),
         Ok(End::Done) => call.end(Ok(())),
         Err(failure) => call.end(Err(failure)),
     }

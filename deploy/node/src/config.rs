@@ -1,14 +1,25 @@
-//! The configuration of one process: one TOML, every key with its unit, default and bound.
-use dfs_materializer::{RetentionPolicy, SnapshotPolicy};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+//! The configuration of one process. What each key means, may be, and is by default: `config/keys.rs`.
+//!
+//! - [`keys`]: the table of keys, from which help, defaults and checks are made
+//! - [`kind`]: what a value may be
+//! - [`load`]: flags over environment over file over default, each with the place it comes from
+//! - [`mistake`]: what is wrong, where, and what is allowed
+//! - `rules.rs`: keys that contradict each other; [`shown`]: a configuration as text
+pub mod keys;
+pub mod kind;
+pub mod load;
+pub mod mistake;
+mod rules;
+pub mod shown;
 
-/// Sequencers of a cluster: more would make every cut slower and no failure less likely.
-const SEQUENCERS_MAX: usize = 7;
-/// Slots of log units in one process: each has a directory and a writer of its own.
-const UNITS_MAX: u32 = 64;
+use dfs_materializer::{RetentionPolicy, SnapshotPolicy};
+pub use mistake::ConfigError;
+use mistake::{Mistake, Place};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const DEFAULT_PORT: u16 = 9010;
 /// Seven days.
 const RETENTION_S: u64 = 7 * 24 * 3600;
 
@@ -43,42 +54,30 @@ impl std::str::FromStr for RoleName {
     }
 }
 
-/// What one process runs, and where.
+/// What one process runs, and where. What each key means, with its bound: [`keys::KEYS`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
-    /// The data directory of the process; made if it is missing.
     pub dir: PathBuf,
-    /// host:port at which all roles of the process answer; port 0 takes a free one.
     #[serde(default = "default_listen")]
     pub listen: String,
-    /// host:port that others are told; default: the address listened on.
     #[serde(default)]
     pub advertise: Option<String>,
-    /// What runs here; default: everything.
     #[serde(default = "default_roles")]
     pub roles: Vec<RoleName>,
-    /// host:port of each sequencer voter, the same list in all files: the place in it is the voter's id.
-    /// May be empty where all sequencers run here.
+    /// The place in it is the voter's id.
     #[serde(default)]
     pub sequencers: Vec<String>,
-    /// The sequencer of this process founds no cluster: it joins that of `sequencers`, and `dfsctl node add`
-    /// makes it a voter. Its id is kept in its directory.
     #[serde(default)]
     pub join: bool,
-    /// Sequencer voters in this process, 1, 3 or 5; more than one only where no other process runs one.
     #[serde(default = "default_voters")]
     pub voters: u32,
-    /// Slots of log units in this process, 1…64.
     #[serde(default = "default_units")]
     pub units: u32,
-    /// The rack this process stands in, for spreading copies; any text.
     #[serde(default)]
     pub rack: String,
-    /// Who campaigns first for a shard: lower first.
     #[serde(default)]
     pub rank: u32,
-    /// Needed for any address but loopback: nothing is encrypted or authenticated yet.
     #[serde(default)]
     pub insecure: bool,
     /// Only read when the cluster is made.
@@ -96,9 +95,7 @@ pub struct NodeConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionConfig {
-    /// Default: as the cluster was made, which is 7 days (604,800) where this names nothing then; 0: for ever.
     pub seconds: Option<u64>,
-    /// MiB of log; default 0: without a bound.
     pub mib: Option<u64>,
 }
 
@@ -121,9 +118,7 @@ impl RetentionConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotConfig {
-    /// Default 1,000,000.
     pub every_records: Option<u64>,
-    /// MiB of log; default 256.
     pub every_mib: Option<u64>,
 }
 
@@ -138,22 +133,16 @@ impl SnapshotConfig {
     }
 }
 
-/// More than replicas say in one round, else what they say about digests would be all that they compare.
-const DIGEST_EVERY_MIN: u64 = 16;
-
 /// What a cluster is made with.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterConfig {
-    /// R: log units that hold each record, 1…7; default: 3, or 1 where a process runs fewer than 3 units alone.
+    /// R.
     pub log_replicas: Option<u32>,
-    /// W: how many of them must have it on disk before it counts; default: more than half of R.
+    /// W.
     pub log_write_quorum: Option<u32>,
-    /// How many copies of a file are stored; default: R.
     pub file_copies: Option<u32>,
-    /// How many materializers hold each shard; default 2.
     pub shard_replicas: Option<u32>,
-    /// Log records from one digest that replicas compare to the next; default 4096.
     pub digest_every: Option<u64>,
     /// Cuts held before what waits for closed stripes is set aside; not in the file: a simulation sets it
     /// low, so that it happens at all.
@@ -161,40 +150,13 @@ pub struct ClusterConfig {
     pub set_aside_from: Option<usize>,
 }
 
-/// A configuration that cannot be used: where, what, and what is allowed.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration {path}: {source}")]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{path}: {source}")]
-    Parse {
-        path: PathBuf,
-        source: Box<toml::de::Error>,
-    },
-    #[error("{key} = {value}: {allowed}")]
-    Value {
-        key: &'static str,
-        value: String,
-        allowed: String,
-    },
-}
-
 impl NodeConfig {
-    /// Reads and checks one file.
-    pub fn read(path: &Path) -> Result<NodeConfig, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.into(),
-            source,
-        })?;
-        let config: NodeConfig = toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.into(),
-            source: Box::new(source),
-        })?;
-        config.check()?;
-        Ok(config)
+    /// Only what must be said; all else is the default.
+    pub(crate) fn named(dir: PathBuf) -> NodeConfig {
+        NodeConfig {
+            cluster: ClusterConfig::default(),
+            ..NodeConfig::embedded(dir, default_units(), DEFAULT_PORT)
+        }
     }
 
     /// Everything in one process: the embedded default. One disk can promise no more than one copy,
@@ -238,8 +200,13 @@ impl NodeConfig {
         let list: BTreeMap<u64, String> = (1..).zip(self.sequencers.iter().cloned()).collect();
         let own = list.iter().find(|(_, at)| *at == address);
         let Some((own, _)) = own else {
-            let allowed = format!("it must hold {address}, where this process answers (advertise)");
-            return Err(value("sequencers", &self.sequencers.join(", "), &allowed));
+            let mistake = Mistake {
+                place: Place::Nowhere,
+                key: "sequencers".into(),
+                found: format!(" = {:?}", self.sequencers),
+                allowed: format!("it must hold {address}, where this process answers (advertise)"),
+            };
+            return Err(mistake.into());
         };
         Ok((list.clone(), vec![*own]))
     }
@@ -263,105 +230,28 @@ impl NodeConfig {
         self.cluster.file_copies.unwrap_or(self.log_replicas())
     }
 
-    /// Every key within its bound.
+    /// Every key within its bound, and none against another.
+    ///
+    /// # Errors
+    /// All mistakes at once.
     pub fn check(&self) -> Result<(), ConfigError> {
-        bound("units", self.units, 1, UNITS_MAX)?;
-        bound("cluster.log_replicas", self.log_replicas(), 1, 7)?;
-        bound(
-            "cluster.log_write_quorum",
-            self.log_write_quorum(),
-            1,
-            self.log_replicas(),
-        )?;
-        bound("cluster.file_copies", self.file_copies(), 1, 7)?;
-        bound(
-            "cluster.shard_replicas",
-            self.cluster.shard_replicas.unwrap_or(2),
-            1,
-            7,
-        )?;
-        if let Some(every) = self.cluster.digest_every.filter(|n| *n < DIGEST_EVERY_MIN) {
-            let allowed = format!("{DIGEST_EVERY_MIN} and more is allowed");
-            return Err(value("cluster.digest_every", &every.to_string(), &allowed));
-        }
-        self.check_voters()?;
-        if self.roles.is_empty() {
-            return Err(value(
-                "roles",
-                "[]",
-                "name at least one of sequencer, unit, materializer",
-            ));
-        }
-        if self.sequencers.is_empty() && !self.runs(RoleName::Sequencer) {
-            return Err(value(
-                "sequencers",
-                "[]",
-                "name the address of each sequencer",
-            ));
-        }
-        self.check_address()
-    }
-
-    fn check_voters(&self) -> Result<(), ConfigError> {
-        let listed = self.sequencers.len();
-        if ![1, 3, 5].contains(&self.voters) {
-            let given = self.voters.to_string();
-            return Err(value("voters", &given, "1, 3 or 5 is allowed"));
-        }
-        if self.join && (listed == 0 || !self.runs(RoleName::Sequencer) || self.voters > 1) {
-            let allowed = "for one sequencer, with the address of at least one of the cluster in `sequencers`";
-            return Err(value("join", "true", allowed));
-        }
-        if self.voters > 1 && listed > 1 {
-            let allowed =
-                "1 where `sequencers` lists more than one: each runs in a process of its own";
-            return Err(value("voters", &self.voters.to_string(), allowed));
-        }
-        let distinct: BTreeSet<&String> = self.sequencers.iter().collect();
-        if distinct.len() < listed || listed > SEQUENCERS_MAX {
-            let allowed = format!("each address once, at most {SEQUENCERS_MAX}");
-            return Err(value("sequencers", &self.sequencers.join(", "), &allowed));
-        }
-        Ok(())
-    }
-
-    fn check_address(&self) -> Result<(), ConfigError> {
-        let address: SocketAddr = self.listen.parse().map_err(|_| {
-            value(
-                "listen",
-                &self.listen,
-                "an IP address and a port, as 127.0.0.1:9010",
-            )
-        })?;
-        if !address.ip().is_loopback() && !self.insecure {
-            let allowed = "only loopback, unless insecure = true: nothing is encrypted yet";
-            return Err(value("listen", &self.listen, allowed));
-        }
-        Ok(())
-    }
-}
-
-fn bound(key: &'static str, given: u32, least: u32, most: u32) -> Result<(), ConfigError> {
-    if (least..=most).contains(&given) {
-        return Ok(());
-    }
-    Err(value(
-        key,
-        &given.to_string(),
-        &format!("{least} to {most} is allowed"),
-    ))
-}
-
-fn value(key: &'static str, given: &str, allowed: &str) -> ConfigError {
-    ConfigError::Value {
-        key,
-        value: given.to_string(),
-        allowed: allowed.to_string(),
+        let mut mistakes = keys::out_of_bounds(self);
+        mistakes.extend(
+            rules::contradictions(self)
+                .into_iter()
+                .map(|wrong| Mistake {
+                    place: Place::Nowhere,
+                    key: wrong.key().into(),
+                    found: wrong.found,
+                    allowed: wrong.allowed,
+                }),
+        );
+        ConfigError::of(mistakes)
     }
 }
 
 fn default_listen() -> String {
-    "127.0.0.1:9010".to_string()
+    format!("127.0.0.1:{DEFAULT_PORT}")
 }
 
 fn default_roles() -> Vec<RoleName> {
@@ -377,71 +267,5 @@ fn default_voters() -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{ConfigError, NodeConfig, RoleName};
-
-    fn parse(text: &str) -> Result<NodeConfig, String> {
-        let config: NodeConfig = toml::from_str(text).map_err(|error| error.to_string())?;
-        config
-            .check()
-            .map_err(|error: ConfigError| error.to_string())?;
-        Ok(config)
-    }
-
-    #[test]
-    fn the_smallest_configuration_runs_everything() {
-        let config = parse("dir = '/d'").expect("valid");
-        assert_eq!(config.roles, RoleName::ALL);
-        assert_eq!((config.log_replicas(), config.log_write_quorum()), (1, 1));
-        let three = parse("dir = '/d'\nunits = 3").expect("valid");
-        assert_eq!(
-            (
-                three.log_replicas(),
-                three.log_write_quorum(),
-                three.file_copies()
-            ),
-            (3, 2, 3)
-        );
-    }
-
-    #[test]
-    fn a_voter_is_known_by_the_place_of_its_address() {
-        let config = parse("dir = '/d'\nsequencers = ['a:1', 'b:1', 'c:1']").expect("valid");
-        let (list, own) = config.voters("b:1").expect("it is listed");
-        assert_eq!((list.len(), own), (3, vec![2]));
-        assert!(config.voters("d:1").is_err());
-        let config = parse("dir = '/d'\nvoters = 3").expect("valid");
-        let (list, own) = config.voters("a:1").expect("all are here");
-        assert_eq!((list.len(), own), (3, vec![1, 2, 3]));
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_place() {
-        for (text, said) in [
-            ("dir = '/d'\nunit = 3", "unit"),
-            ("dir = '/d'\nunits = 0", "units = 0"),
-            ("dir = '/d'\nunits = 'x'", "line 2"),
-            ("dir = '/d'\nlisten = 'here'", "listen = here"),
-            ("dir = '/d'\nlisten = '0.0.0.0:1'", "insecure"),
-            ("dir = '/d'\nroles = ['unit']", "sequencers"),
-            ("dir = '/d'\nroles = ['cook']", "cook"),
-            ("dir = '/d'\nvoters = 2", "voters = 2"),
-            ("dir = '/d'\njoin = true", "join = true"),
-            (
-                "dir = '/d'\nvoters = 3\nsequencers = ['a:1', 'b:1']",
-                "voters = 3",
-            ),
-            (
-                "dir = '/d'\nsequencers = ['a:1', 'a:1']",
-                "each address once",
-            ),
-            (
-                "dir = '/d'\n[cluster]\nlog_replicas = 3\nlog_write_quorum = 4",
-                "log_write_quorum = 4",
-            ),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.contains(said), "{text:?} says {error:?}");
-        }
-    }
-}
+#[path = "config/tests.rs"]
+mod tests;

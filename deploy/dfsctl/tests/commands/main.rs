@@ -1,5 +1,6 @@
 //! What people type, on a real system in a process of its own: each line of the first hour that exists is here.
 mod bench;
+mod config;
 mod demo;
 mod first_hour;
 mod formats;
