@@ -229,7 +229,7 @@ impl Cluster {
     /// The id of the sequencer of a process, once it has one; looked up without the network.
     pub(crate) async fn voter_id(&self, name: &str) -> Option<u64> {
         let host = self.network.host(&address(name))?;
-        let role = host.roles.read().sequencer.clone()?;
+        let role = host.role(|roles| roles.sequencer.clone())?;
         role.status().await.ok().map(|status| status.node_id)
     }
 
@@ -255,10 +255,7 @@ impl Cluster {
         let env = self.network.world().node(name);
         self.network.note(&env, "start", name, &[]);
         let roles = SharedRoles::default();
-        let host = Host {
-            env: env.clone(),
-            roles: roles.clone(),
-        };
+        let host = Host::new(&env, &roles);
         self.network.answer_at(&address(name), host.clone());
         let connector = self.network.connector(name, host, self.addresses());
         let (own, config, views) = (env.clone(), config(name, self), self.views(name));
@@ -282,26 +279,23 @@ impl Cluster {
 
     /// The connector of a process without roles.
     pub(crate) fn outsider(&self, env: &Env, name: &str) -> Arc<dyn Connector> {
-        let host = Host {
-            env: env.clone(),
-            roles: SharedRoles::default(),
-        };
+        let host = Host::new(env, &SharedRoles::default());
         self.network.connector(name, host, self.addresses())
     }
 
     /// Looked up without the network.
     pub(crate) fn materializer(&self, name: &str) -> Option<Arc<dyn Materializer>> {
         let host = self.network.host(&address(name))?;
-        let roles = host.roles.read();
-        roles.materializer.clone()
+        host.role(|roles| roles.materializer.clone())
     }
 
     /// The log unit of a process, looked up without the network.
     pub(crate) fn unit(&self, name: &str) -> Option<(u64, Arc<dyn LogUnit>)> {
         let host = self.network.host(&address(name))?;
-        let roles = host.roles.read();
-        let unit = roles.units.first_key_value();
-        unit.map(|(id, role)| (*id, role.clone()))
+        host.role(|roles| {
+            let unit = roles.units.first_key_value();
+            unit.map(|(id, role)| (*id, role.clone()))
+        })
     }
 
     /// The sequencer that leads now; the first one when none does.
@@ -313,7 +307,7 @@ impl Cluster {
     pub(crate) async fn leading(&self) -> Option<(&'static str, v1::SequencerStatusAnswer)> {
         for name in self.all_sequencers() {
             let host = self.network.host(&address(name));
-            let role = host.and_then(|host| host.roles.read().sequencer.clone());
+            let role = host.and_then(|host| host.role(|roles| roles.sequencer.clone()));
             if let Some(role) = role
                 && let Ok(status) = role.status().await
                 && status.role == "leader"

@@ -16,6 +16,7 @@
 //! - M1 The same seed gives the same trace, in any process, whatever ran before.
 //! - M2 Every operation of every client is in the judged history, with the answer it got.
 //! - M3 A checker counts only when it has been seen to fail: [`Broken`] are the builds that it must catch.
+//! - M4 Nothing of a world is held after its end: a role that ends leaves nothing behind.
 mod alarms;
 mod client;
 mod cluster;

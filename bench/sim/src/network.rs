@@ -10,12 +10,12 @@ use dfs_env::Env;
 use dfs_env::sim::SimWorld;
 use dfs_rpc::leading::{Dial, Leading};
 use dfs_rpc::roles::{Connector, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
-use dfs_rpc::serve::SharedRoles;
+use dfs_rpc::serve::{Roles, SharedRoles};
 use dfs_wire::{Code, Refusal};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -69,7 +69,24 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Host {
     pub(crate) env: Env,
-    pub(crate) roles: SharedRoles,
+    /// Held by the process alone, for they hold connections to other hosts, and to this one: they go with it.
+    roles: Weak<RwLock<Roles>>,
+}
+
+impl Host {
+    pub(crate) fn new(env: &Env, roles: &SharedRoles) -> Host {
+        Host {
+            env: env.clone(),
+            roles: Arc::downgrade(roles),
+        }
+    }
+
+    /// One of its roles, if it runs there now.
+    pub(crate) fn role<T>(&self, pick: impl FnOnce(&Roles) -> Option<T>) -> Option<T> {
+        let roles = self.roles.upgrade()?;
+        let roles = roles.read();
+        pick(&roles)
+    }
 }
 
 impl Network {
@@ -260,7 +277,7 @@ pub(crate) struct SimConnector {
 impl SimConnector {
     fn is_own(&self, address: &str) -> bool {
         let host = self.network.host(address);
-        host.is_some_and(|host| Arc::ptr_eq(&host.roles, &self.own.roles))
+        host.is_some_and(|host| Weak::ptr_eq(&host.roles, &self.own.roles))
     }
 
     /// Connects: a way there and back.
@@ -285,7 +302,7 @@ impl SimConnector {
 #[async_trait]
 impl Dial for SimConnector {
     async fn dial(&self, address: &str) -> Result<Arc<dyn Sequencer>, Refusal> {
-        let local = self.own.roles.read().sequencer.clone();
+        let local = self.own.role(|roles| roles.sequencer.clone());
         if let Some(local) = local.filter(|_| self.is_own(address)) {
             return Ok(local);
         }
@@ -312,7 +329,8 @@ impl Connector for SimConnector {
     }
 
     async fn unit(&self, unit_id: u64, address: &str) -> Result<Arc<dyn LogUnit>, Refusal> {
-        if let Some(local) = self.own.roles.read().units.get(&unit_id).cloned() {
+        let local = self.own.role(|roles| roles.units.get(&unit_id).cloned());
+        if let Some(local) = local {
             return Ok(local);
         }
         Ok(Arc::new(far::FarUnit {
@@ -322,7 +340,7 @@ impl Connector for SimConnector {
     }
 
     async fn materializer(&self, address: &str) -> Result<Arc<dyn Materializer>, Refusal> {
-        let local = self.own.roles.read().materializer.clone();
+        let local = self.own.role(|roles| roles.materializer.clone());
         if let Some(local) = local.filter(|_| self.is_own(address)) {
             return Ok(local);
         }

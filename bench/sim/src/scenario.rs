@@ -157,10 +157,19 @@ impl fmt::Display for Failure {
 pub fn run(seed: u64, options: &Options) -> Result<Report, Box<Failure>> {
     let options = *options;
     alarms::take();
+    let mut remains = None;
     let (mut faults, last_lines, report) = alarms::listening(options.traces, || {
-        SimWorld::run(seed, |world| live(world, options))
+        SimWorld::run(seed, |world| {
+            remains = Some(world.remains());
+            live(world, options)
+        })
     });
     faults.extend(alarms::take());
+    let held = remains.map_or(0, |remains| remains.holders());
+    if held > 0 {
+        let why = "nodes and clones of it are still held";
+        faults.push(format!("M4: the world is over, and {held} {why}"));
+    }
     if faults.is_empty() {
         return Ok(report);
     }

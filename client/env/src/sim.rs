@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -111,6 +111,16 @@ pub struct SimWorld {
     nodes: Arc<Mutex<BTreeMap<String, Machine>>>,
 }
 
+/// What is left of a world: it holds nothing itself.
+pub struct Remains(Weak<Chance>);
+
+impl Remains {
+    /// How many nodes, which every `Env` holds, and clones of the world there still are.
+    pub fn holders(&self) -> usize {
+        self.0.strong_count()
+    }
+}
+
 struct Machine {
     node: Arc<Node>,
     incarnation: Option<Env>,
@@ -139,6 +149,11 @@ impl SimWorld {
             .build()
             .expect("a runtime without I/O needs nothing that can fail");
         runtime.block_on(f(SimWorld::new(seed)))
+    }
+
+    /// For a look at what is left of it once it is over.
+    pub fn remains(&self) -> Remains {
+        Remains(Arc::downgrade(&self.chance))
     }
 
     /// The seed, to be printed with a failure.

@@ -82,3 +82,16 @@ async fn a_panic_is_told_from_a_stop() {
     let end = Env::real().spawn("p", async { panic!("on purpose") }).await;
     assert!(end.is_err_and(|end: dfs_env::TaskEnd| end.is_panic()));
 }
+
+#[test]
+fn what_outlives_a_world_is_counted() {
+    let (env, remains) = SimWorld::run(1, |world| async move {
+        let (kept, gone) = (world.node("kept"), world.node("gone"));
+        let task = gone.spawn("waits", std::future::pending::<()>());
+        drop((gone, task));
+        (kept, world.remains())
+    });
+    assert_eq!(remains.holders(), 1, "the node that is kept");
+    drop(env);
+    assert_eq!(remains.holders(), 0);
+}

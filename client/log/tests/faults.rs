@@ -4,11 +4,13 @@
 mod world;
 
 use bytes::Bytes;
-use dfs_log::testing::Fault;
+use dfs_env::Env;
+use dfs_log::testing::{FakeCluster, Fault};
 use dfs_log::{ClusterLog, Committed, Draft, Event, Follow, Follower, FrameAt, SharedLog};
 use dfs_wire::{Code, Refusal};
 use futures::FutureExt;
 use futures::future::join_all;
+use std::sync::Arc;
 use world::{ONE, World, numbered};
 
 const OWN: Follow = Follow {
@@ -331,4 +333,20 @@ async fn what_is_in_flight_when_the_appender_goes_is_brought_to_its_end() {
     }
     .expect_all(&log, OWN)
     .await;
+}
+
+/// Records that nobody will ever cut keep nothing of a process that is no more.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_with_uncut_records_is_let_go_of() {
+    let env = Env::real();
+    let cluster = FakeCluster::new(env.clone(), 1, 3, 2);
+    let (process, connector) = (env.group("one"), cluster.connector());
+    let held = Arc::downgrade(&connector);
+    let log = ClusterLog::open(process.clone(), connector, ONE);
+    let appender = log.appender(ONE).await.unwrap();
+    (0..3).for_each(|unit| cluster.set_fault(0, unit, Fault::Down));
+    let ticket = appender.append(numbered(0)).await.unwrap();
+    process.stop().await;
+    drop((log, appender, ticket));
+    assert_eq!(held.strong_count(), 0);
 }

@@ -42,9 +42,10 @@ pub struct Leading {
     chosen: Arc<Mutex<Chosen>>,
 }
 
+/// Holds nothing that remembers it: what is not asked by anybody any more is let go of.
 #[derive(Default)]
 struct Chosen {
-    sequencer: Option<Arc<dyn Sequencer>>,
+    choice: Option<Arc<Choice>>,
     /// Counts choices: the failure of an old one says nothing about the present one.
     serial: u64,
     /// Voters, as the last leader listed them: those that were configured may all have been replaced.
@@ -81,8 +82,8 @@ impl Leading {
         let mut asked: BTreeSet<String> = addresses.iter().cloned().collect();
         {
             let chosen = self.chosen.lock();
-            if let Some(known) = chosen.sequencer.clone() {
-                return Ok(known);
+            if let Some(known) = chosen.choice.clone() {
+                return Ok(self.watched(known));
             }
             asked.extend(chosen.voters.iter().cloned());
         }
@@ -130,15 +131,19 @@ impl Leading {
             sequencer,
             silent: watch::Sender::new(false),
         });
-        let watching = keep_watch(env.clone(), self.clone(), Arc::downgrade(&choice));
-        env.spawn("sequencer watch", watching);
-        let watched: Arc<dyn Sequencer> = Arc::new(Watched {
-            choice,
-            leading: self.clone(),
-        });
+        let (remembers, watched) = (Arc::downgrade(&self.chosen), Arc::downgrade(&choice));
+        env.spawn(
+            "sequencer watch",
+            keep_watch(env.clone(), remembers, watched),
+        );
         chosen.know(status);
-        chosen.sequencer = Some(watched.clone());
-        watched
+        chosen.choice = Some(choice.clone());
+        self.watched(choice)
+    }
+
+    fn watched(&self, choice: Arc<Choice>) -> Arc<dyn Sequencer> {
+        let leading = self.clone();
+        Arc::new(Watched { choice, leading })
     }
 
     /// The group has grown, shrunk, or exchanged some of those that were known.
@@ -154,7 +159,7 @@ impl Leading {
     fn forget(&self, serial: u64) {
         let mut chosen = self.chosen.lock();
         if chosen.serial == serial {
-            chosen.sequencer = None;
+            chosen.choice = None;
         }
     }
 }
@@ -167,17 +172,18 @@ impl Chosen {
 }
 
 /// Until it has been silent for too long, or nobody uses it any more.
-async fn keep_watch(env: Env, leading: Leading, choice: Weak<Choice>) {
-    loop {
-        let (others, known) = {
-            let chosen = leading.chosen.lock();
-            (chosen.voters.len() > 1, chosen.voters_index)
-        };
+async fn keep_watch(env: Env, remembers: Weak<Mutex<Chosen>>, choice: Weak<Choice>) {
+    let known = |chosen: Arc<Mutex<Chosen>>| {
+        let chosen = chosen.lock();
+        (chosen.voters.len() > 1, chosen.voters_index)
+    };
+    while let Some((others, known)) = remembers.upgrade().map(known) {
         env.sleep(if others { WATCH_EVERY } else { ALONE_EVERY })
             .await;
-        let Some(choice) = choice.upgrade() else {
+        let (Some(chosen), Some(choice)) = (remembers.upgrade(), choice.upgrade()) else {
             return;
         };
+        let leading = Leading { chosen };
         let begun = env.now();
         let asked = choice.sequencer.end(v1::EndRequest::default());
         if let Ok(answered) = env.timeout(SILENT_MAX, asked).await {

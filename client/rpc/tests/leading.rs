@@ -144,3 +144,21 @@ fn all_that_were_configured_may_be_exchanged_within_seconds() {
         }
     });
 }
+
+/// What is remembered of a sequencer holds nothing that remembers it: neither the connection nor the watch
+/// outlive those who ask.
+#[test]
+fn who_is_not_asked_any_more_is_let_go_of() {
+    SimWorld::run(1, |world| async move {
+        let (env, town, leading) = (world.node("client"), Town::default(), Leading::default());
+        town.becomes(&["a:1"]);
+        let found = leading.find(&env, &town, &["a:1".to_string()]).await;
+        let found = found.unwrap();
+        drop(leading);
+        env.sleep(Duration::from_secs(1)).await;
+        assert!(found.history().await.is_ok());
+        drop(found);
+        env.sleep(Duration::from_secs(1)).await;
+        assert_eq!(Arc::strong_count(&town.group), 1, "only the town's own");
+    });
+}

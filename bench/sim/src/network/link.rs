@@ -78,9 +78,10 @@ impl Link {
         what: &'static str,
         pick: impl FnOnce(&Roles) -> Option<Arc<R>>,
     ) -> Result<Arc<R>, Refusal> {
-        let found = pick(&self.to.roles.read());
         let why = "that role does not run here, or not yet";
-        found.ok_or_else(|| Refusal::new(Code::Unavailable, what, why))
+        self.to
+            .role(pick)
+            .ok_or_else(|| Refusal::new(Code::Unavailable, what, why))
     }
 
     /// Runs a handler in the group of the process that answers.

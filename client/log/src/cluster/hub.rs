@@ -435,12 +435,30 @@ impl State {
     }
 }
 
+/// Cuts are heard for as long as it is there. Then nothing settles a lane any more, and those that are known
+/// here, which hold the hub, are let go of.
+struct Listening(Arc<Hub>);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        let lanes = (
+            std::mem::take(&mut state.own),
+            std::mem::take(&mut state.finding),
+        );
+        drop(state);
+        drop(lanes);
+    }
+}
+
 /// Listens until its group of tasks ends.
 pub(super) async fn run(hub: Arc<Hub>) {
+    let listening = Listening(hub);
+    let hub = &listening.0;
     let mut failures = 0;
     loop {
         let before = hub.known();
-        let Err(refusal) = listen(&hub).await else {
+        let Err(refusal) = listen(hub).await else {
             continue;
         };
         tracing::debug!(%refusal, "the stream of cuts broke");
