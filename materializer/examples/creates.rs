@@ -100,7 +100,10 @@ impl Bench {
             overlay: &self.overlay,
             folded: self.folder.snapshot(),
         };
-        let request = v1::Mutate { op: Some(op) };
+        let request = v1::Mutate {
+            op: Some(op),
+            if_lsn: None,
+        };
         let planned = plan::mutate(planning, &request, None, &context, &mut self.ids)
             .map_err(|unplanned| format!("{unplanned:?}"))?;
         self.lsn += 1;

@@ -136,7 +136,10 @@ impl Client {
             exist_ok: true,
             ..Default::default()
         });
-        let op = Some(Op::Mutate(v1::Mutate { op: Some(make) }));
+        let op = Some(Op::Mutate(v1::Mutate {
+            op: Some(make),
+            if_lsn: None,
+        }));
         client
             .ask(vec![v1::Request {
                 slot,
@@ -238,6 +241,7 @@ fn create(name: String) -> Op {
     };
     Op::Mutate(v1::Mutate {
         op: Some(v1::mutate::Op::Commit(commit)),
+        if_lsn: None,
     })
 }
 

@@ -3,7 +3,7 @@ use crate::alone::{Alone, inline, op, path, refold};
 use crate::plan::{CopySource, Unplanned};
 use crate::read::{self, At};
 use crate::view::{LsmView, MemoryView, View};
-use dfs_model::{Model, Node, Who};
+use dfs_model::{Model, Node, Who, judged};
 use dfs_wire::frame::crc32c;
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::{Code, v1};
@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// A step of a run.
 #[derive(Clone, Debug)]
 enum Step {
-    Ask(Asked),
+    /// With `if_lsn`: of the version that stands, or of another.
+    Ask(Asked, Option<bool>),
     /// So many of the oldest records in flight are cut and folded.
     Land(usize),
 }
@@ -114,7 +115,11 @@ fn requests() -> impl Strategy<Value = Asked> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(
-        prop_oneof![4 => requests().prop_map(Step::Ask), 1 => (1usize..6).prop_map(Step::Land)],
+        prop_oneof![
+            4 => (requests(), proptest::option::weighted(0.2, proptest::bool::weighted(0.8)))
+                .prop_map(|(asked, if_version)| Step::Ask(asked, if_version)),
+            1 => (1usize..6).prop_map(Step::Land),
+        ],
         1..60,
     )
 }
@@ -129,6 +134,7 @@ fn mode(create: bool) -> i32 {
 struct Run {
     alone: Alone,
     model: Model,
+    born: u64,
     extents: u64,
 }
 
@@ -136,10 +142,12 @@ impl Run {
     fn new() -> Run {
         let alone = Alone::new();
         let root = alone.stat("").unwrap();
-        let model = Model::new(alone.snapshot().stamp.lsn, root.attr.unwrap());
+        let born = alone.snapshot().stamp.lsn;
+        let model = Model::new(born, root.attr.unwrap());
         Run {
             alone,
             model,
+            born,
             extents: 0,
         }
     }
@@ -278,9 +286,20 @@ impl Run {
             .map_err(|refusal| refusal.code())
     }
 
-    fn ask(&mut self, asked: &Asked) -> Result<(), TestCaseError> {
+    fn condition(&self, request: &Op, if_version: Option<bool>) -> Option<u64> {
+        let version = match self.model.stat(u64::MAX, &judged(request)) {
+            // The model is born with the root, after the record that made it.
+            Ok(root) if root.lsn == self.born => return None,
+            Ok(node) => node.lsn,
+            Err(_) => 0,
+        };
+        Some(if if_version? { version } else { version + 1 })
+    }
+
+    fn ask(&mut self, asked: &Asked, if_version: Option<bool>) -> Result<(), TestCaseError> {
         self.alone.now_ns += 1_000_000;
-        let request = op(self.request(asked));
+        let mut request = op(self.request(asked));
+        request.if_lsn = self.condition(request.op.as_ref().unwrap(), if_version);
         let source = self.source(request.op.as_ref().unwrap());
         let wanted = self.model.refusal(&request);
         let source = match source {
@@ -405,7 +424,7 @@ fn run(steps: &[Step]) -> Result<Run, TestCaseError> {
     let mut run = Run::new();
     for step in steps {
         match step {
-            Step::Ask(asked) => run.ask(asked)?,
+            Step::Ask(asked, if_version) => run.ask(asked, *if_version)?,
             Step::Land(records) => {
                 run.alone.land(*records);
             }

@@ -53,7 +53,10 @@ pub(crate) fn inline(bytes: &[u8]) -> v1::Content {
 }
 
 pub(crate) fn op(op: v1::mutate::Op) -> v1::Mutate {
-    v1::Mutate { op: Some(op) }
+    v1::Mutate {
+        op: Some(op),
+        if_lsn: None,
+    }
 }
 
 /// Log time of an LSN in these tests: three records a cut.

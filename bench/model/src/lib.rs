@@ -10,4 +10,5 @@ mod operations;
 mod tree;
 
 pub use model::{Model, Who};
+pub use operations::judged;
 pub use tree::{Node, Tree};

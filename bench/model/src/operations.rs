@@ -20,7 +20,11 @@ pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> 
         lsn,
         who,
     };
-    match request.op.as_ref().ok_or(Code::Invalid)? {
+    let op = request.op.as_ref().ok_or(Code::Invalid)?;
+    if let Some(if_lsn) = request.if_lsn {
+        doing.check_version(op, if_lsn)?;
+    }
+    match op {
         Op::MakeDirectory(op) => doing.make_directory(op)?,
         Op::Commit(op) => doing.commit(op)?,
         Op::MakeSymlink(op) => doing.make_symlink(op)?,
@@ -34,11 +38,45 @@ pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> 
     Ok(doing.tree)
 }
 
+/// The entry that an operation's `if_lsn` is about; absent: the root.
+pub fn judged(op: &Op) -> v1::Path {
+    path(match op {
+        Op::MakeDirectory(op) => &op.path,
+        Op::Commit(op) => &op.path,
+        Op::MakeSymlink(op) => &op.path,
+        Op::Remove(op) => &op.path,
+        Op::Rename(op) => &op.from,
+        Op::SetAttr(op) => &op.path,
+        Op::Append(op) => &op.path,
+        Op::Truncate(op) => &op.path,
+        Op::Copy(op) => &op.to,
+    })
+}
+
 fn path(path: &Option<v1::Path>) -> v1::Path {
     path.clone().unwrap_or_default()
 }
 
 impl Doing<'_> {
+    /// Before all else but reading the past, which is done before anything is decided.
+    fn check_version(&self, op: &Op, if_lsn: u64) -> Result<(), Code> {
+        if let Op::Copy(op) = op
+            && let Some(v1::view::View::AtLsn(lsn)) = op.from_view.and_then(|view| view.view)
+        {
+            self.model.stat(lsn, &path(&op.from))?;
+        }
+        let version = match self.tree.resolve(&judged(op)) {
+            Ok(names) => self.tree.node(&names).map_or(0, |node| node.lsn),
+            Err(Code::NotFound) => 0,
+            Err(code) => return Err(code),
+        };
+        if version == if_lsn {
+            Ok(())
+        } else {
+            Err(Code::Conflict)
+        }
+    }
+
     fn attr(&self, asked: Option<v1::Attr>, mode: u32) -> Result<v1::Attr, Code> {
         let Who { uid, gid, now_ns } = self.who;
         let attr = asked.unwrap_or(v1::Attr {

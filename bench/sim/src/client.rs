@@ -96,7 +96,13 @@ impl Client {
         let floor = self.history.told_lsn();
         let outcome = doing.await;
         let client = self.name.clone();
-        let what = What::Mutation(v1::Mutate { op: Some(op) }, outcome);
+        let what = What::Mutation(
+            v1::Mutate {
+                op: Some(op),
+                if_lsn: None,
+            },
+            outcome,
+        );
         self.history.add(Done {
             client,
             floor,

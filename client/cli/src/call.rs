@@ -185,7 +185,7 @@ impl Call {
             Moment::Head | Moment::Lsn(_) => moment.when(),
         };
         Ok(Place {
-            fs,
+            fs: fs.with_if_lsn(self.globals.if_lsn),
             at,
             when,
             typed,

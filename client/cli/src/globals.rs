@@ -49,6 +49,9 @@ pub struct Globals {
         value_name = "MODE"
     )]
     pub consistency: Consistency,
+    /// Change the entry only if its version is this LSN (see `dfsctl stat`); 0: only if there is none
+    #[arg(long, global = true, value_name = "LSN")]
+    pub if_lsn: Option<u64>,
     /// Only say what would be done
     #[arg(long, global = true)]
     pub dry_run: bool,

@@ -22,6 +22,7 @@ use crate::when::Consistency;
 pub struct Fs {
     pub(crate) shared: Arc<Shared>,
     pub(crate) consistency: Consistency,
+    pub(crate) if_lsn: Option<u64>,
 }
 
 pub(crate) struct Shared {
@@ -66,6 +67,7 @@ impl Fs {
         let fs = Fs {
             shared: Arc::new(shared),
             consistency,
+            if_lsn: None,
         };
         fs.shared.dialog.find_members().await?;
         Ok(fs)
@@ -88,6 +90,16 @@ impl Fs {
     pub fn with_consistency(&self, consistency: Consistency) -> Fs {
         Fs {
             consistency,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, whose mutations are refused with `Conflict` unless the version
+    /// ([`crate::Entry::lsn`]) of the entry that they change is this LSN; 0: unless there is none.
+    /// Of a rename that is the entry at its old place, of a copy the one that is written.
+    pub fn with_if_lsn(&self, if_lsn: Option<u64>) -> Fs {
+        Fs {
+            if_lsn,
             ..self.clone()
         }
     }

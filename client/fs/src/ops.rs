@@ -51,7 +51,11 @@ impl Fs {
     }
 
     pub(crate) async fn mutate(&self, at: &Address, op: mutate::Op) -> Result<Committed, Refusal> {
-        self.shared.session.mutate(at, op).await
+        let mutate = v1::Mutate {
+            op: Some(op),
+            if_lsn: self.if_lsn,
+        };
+        self.shared.session.mutate(at, mutate).await
     }
 }
 

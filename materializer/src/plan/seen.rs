@@ -65,21 +65,33 @@ impl Planning<'_> {
 
     /// How many entries a directory has: a derived value, so only when nothing in flight changes it (FOLD-P1).
     pub(crate) fn children(&self, tree: u64, inode: u64) -> Result<u64, Unplanned> {
+        let own = self.own_row(tree, inode)?;
+        Ok(own.map_or(0, |own| own.value.children))
+    }
+
+    /// A directory's own row, once nothing in flight changes it.
+    fn own_row(&self, tree: u64, inode: u64) -> Result<Option<Row<DirectoryValue>>, Unplanned> {
         let (from, to) = keys::names_from(tree, inode, &[]);
         self.unlocked(self.overlay.lock_within(from, to))?;
         let key = keys::own(tree, inode);
         self.unlocked(self.overlay.writer(Keyspace::Head, &key))?;
-        let own = rows::current::<DirectoryValue>(self.folded, Keyspace::Head, &key)?;
-        Ok(own.map_or(0, |own| own.value.children))
+        Ok(rows::current(self.folded, Keyspace::Head, &key)?)
     }
 
     /// The LSN of the version that stands, 0 if none does: known only once nothing in flight changes it.
     pub(crate) fn version(&self, located: &Located) -> Result<u64, Unplanned> {
         let key = keys::entry(located.tree, located.parent, &located.name);
         self.unlocked(self.overlay.writer(Keyspace::Head, &key))?;
-        let lsn = located.entry.as_ref().map_or(0, |entry| entry.lsn);
-        debug_assert_ne!(lsn, PROVISIONAL_LSN);
-        Ok(lsn)
+        let Some(entry) = &located.entry else {
+            return Ok(0);
+        };
+        debug_assert_ne!(entry.lsn, PROVISIONAL_LSN);
+        if entry.value.kind() != v1::Kind::Directory {
+            return Ok(entry.lsn);
+        }
+        // What comes and goes in a directory makes a version of it too, as readers see it.
+        let own = self.own_row(located.tree, entry.value.inode)?;
+        Ok(own.map_or(entry.lsn, |own| own.lsn.max(entry.lsn)))
     }
 
     /// All bytes' whereabouts of a file.

@@ -35,16 +35,17 @@ impl Fs {
     ) -> Result<Committed, Refusal> {
         let mut content = self.store(source, options.size, None).await?;
         let tries = if options.one_record { 1 } else { TRIES_MAX };
+        let mut fs = self.clone();
         for _ in 1..tries {
-            match self.join(at, content.clone(), options.if_size).await {
+            match fs.join(at, content.clone(), options.if_size).await {
                 // Bytes in the record and bytes in extents cannot lie together: extents then.
                 Err(refusal) if refusal.code() == Code::State => {}
                 answered => return answered,
             }
             content = self.in_extents(content).await?;
-            self.move_to_extents(at).await?;
+            fs = fs.move_to_extents(at).await?;
         }
-        self.join(at, content, options.if_size).await
+        fs.join(at, content, options.if_size).await
     }
 
     async fn join(
@@ -77,12 +78,13 @@ impl Fs {
         })
     }
 
-    /// Nobody sees a difference, and nothing happens if the file has changed meanwhile.
-    async fn move_to_extents(&self, at: &Address) -> Result<(), Refusal> {
+    /// Nobody sees a difference, and nothing happens if the file has changed meanwhile. Whoever asks for
+    /// a version goes on with the one that this made.
+    pub(crate) async fn move_to_extents(&self, at: &Address) -> Result<Fs, Refusal> {
         let entry = self.stat_with_content(at, When::Head).await?;
         let content = entry.content.clone().unwrap_or_default();
         if content.inline.is_empty() {
-            return Ok(());
+            return Ok(self.clone());
         }
         let attr = v1::Attr {
             mode: entry.mode,
@@ -95,11 +97,14 @@ impl Fs {
             attr: Some(attr),
             content: Some(self.in_extents(content).await?),
             mode: v1::CommitMode::Replace as i32,
-            if_lsn: Some(entry.lsn),
+            if_lsn: Some(entry.value.lsn),
         };
         match self.mutate(at, mutate::Op::Commit(commit)).await {
-            Err(refusal) if refusal.code() == Code::Conflict => Ok(()),
-            moved => moved.map(drop),
+            Err(refusal) if refusal.code() == Code::Conflict => Ok(self.clone()),
+            moved => {
+                let lsn = moved?.lsn;
+                Ok(self.with_if_lsn(self.if_lsn.map(|_| lsn)))
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use dfs_wire::v1::answer::Body;
-use dfs_wire::v1::mutate;
 use dfs_wire::v1::request::Op;
 use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
@@ -24,10 +23,10 @@ impl Session {
     pub(crate) async fn mutate(
         &self,
         what: &(dyn std::fmt::Display + Sync),
-        op: mutate::Op,
+        mutate: v1::Mutate,
     ) -> Result<Committed, Refusal> {
         let deadline = self.dialog.deadline();
-        let op = Op::Mutate(v1::Mutate { op: Some(op) });
+        let op = Op::Mutate(mutate);
         let mut grant = self.grant(deadline).await?;
         loop {
             let mut mutation = self.begin(&grant, op.clone(), deadline).await?;

@@ -205,3 +205,50 @@ async fn follow_shows_what_is_appended() {
     fs.remove(&at("/f"), false).await.unwrap();
     assert_eq!(follow.try_next().await.unwrap_err().code(), Code::NotFound);
 }
+
+/// A version is what a stat of the entry says, not the LSN at which the answer was true.
+#[tokio::test]
+async fn a_mutation_under_a_condition_is_done_only_over_the_version_named() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    let none = fs.with_if_lsn(Some(0));
+    let options = WriteOptions::default;
+    let made = none.write(&at("/f"), source_of("one"), options()).await;
+    let version = made.unwrap().lsn;
+    write(&fs, "/other", bytes(3)).await;
+    let again = none.write(&at("/f"), source_of("two"), options()).await;
+    assert_eq!(again.unwrap_err().code(), Code::Conflict);
+    assert_eq!(
+        fs.stat(&at("/f"), When::Head).await.unwrap().value.lsn,
+        version
+    );
+    let this = fs.with_if_lsn(Some(version));
+    let append = async |fs: &Fs, more: Bytes| {
+        let options = dfs_fs::AppendOptions::default();
+        fs.append(&at("/f"), source_of(more), options).await
+    };
+    append(&this, Bytes::from_static(b" more")).await.unwrap();
+    let refused = append(&this, Bytes::from_static(b" again")).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Conflict);
+    let refused = this.remove(&at("/f"), false).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Conflict);
+    assert_eq!(read(&fs, "/f", None).await, "one more");
+}
+
+/// The file is moved to extents on the way, over the version asked for; others change other files meanwhile.
+#[tokio::test]
+async fn bytes_too_many_for_the_record_are_appended_to_a_file_that_lies_in_it() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    write(&fs, "/f", Bytes::from_static(b"one")).await;
+    let version = fs.stat(&at("/f"), When::Head).await.unwrap().value.lsn;
+    write(&fs, "/other", bytes(3)).await;
+    let more = bytes(INLINE_MAX as usize + 1);
+    let options = dfs_fs::AppendOptions::default;
+    let (this, f) = (fs.with_if_lsn(Some(version)), at("/f"));
+    let append = || this.append(&f, source_of(more.clone()), options());
+    append().await.unwrap();
+    assert_eq!(append().await.unwrap_err().code(), Code::Conflict);
+    let whole = [b"one", &more[..]].concat();
+    assert!(read(&fs, "/f", None).await == whole);
+}

@@ -43,6 +43,7 @@ fn refusals_are_reads_and_come_back_on_an_idle_log() {
         assert_eq!(code(&missing), Some(Code::NotFound));
         let unslotted = request(Op::Mutate(v1::Mutate {
             op: Some(mkdir("d")),
+            if_lsn: None,
         }));
         assert_eq!(code(&client.ask(unslotted).await), Some(Code::Invalid));
     });

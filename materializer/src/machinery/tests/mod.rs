@@ -325,7 +325,10 @@ impl Client {
         };
         v1::Request {
             slot: Some(slot),
-            ..request(Op::Mutate(v1::Mutate { op: Some(op) }))
+            ..request(Op::Mutate(v1::Mutate {
+                op: Some(op),
+                if_lsn: None,
+            }))
         }
     }
 

@@ -1,5 +1,5 @@
 //! A file gets its bytes: made, or replaced.
-use super::{FILE_MODE, Plan, content, kind_in_words, path_of};
+use super::{FILE_MODE, Plan, condition, content, kind_in_words, path_of};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::values::EntryValue;
@@ -15,7 +15,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Commit) -> Result<Planned, Unpl
     let located = walk::locate(&plan.planning, errand)?;
     check_target(errand, op.mode(), &located)?;
     if let Some(if_lsn) = op.if_lsn {
-        check_version(plan, errand, &located, if_lsn)?;
+        condition::check_at(plan, errand, &located, if_lsn)?;
     }
     let given = op.content.clone().unwrap_or_default();
     let mut draft = Draft::default();
@@ -74,18 +74,4 @@ pub(crate) fn check_target(
         }
         Some(_) => Ok(()),
     }
-}
-
-fn check_version(
-    plan: &Plan<'_>,
-    errand: Errand<'_>,
-    at: &Located,
-    if_lsn: u64,
-) -> Result<(), Unplanned> {
-    let version = plan.planning.version(at)?;
-    if version == if_lsn {
-        return Ok(());
-    }
-    let why = format!("its version is LSN {version}, not {if_lsn}");
-    Err(errand.refuse(Code::Conflict, why).into())
 }

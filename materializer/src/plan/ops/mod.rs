@@ -1,6 +1,7 @@
 //! One file for each operation of the namespace: what it decides, or why not.
 mod append;
 mod commit;
+mod condition;
 mod content;
 mod copy;
 mod make_directory;
@@ -36,6 +37,9 @@ pub(crate) fn plan(
     request: &v1::Mutate,
     source: Option<&CopySource>,
 ) -> Result<Planned, Unplanned> {
+    if let (Some(op), Some(if_lsn)) = (&request.op, request.if_lsn) {
+        condition::check(plan, op, if_lsn)?;
+    }
     match &request.op {
         Some(Op::MakeDirectory(op)) => make_directory::plan(plan, op),
         Some(Op::Commit(op)) => commit::plan(plan, op),

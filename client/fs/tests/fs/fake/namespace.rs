@@ -121,7 +121,25 @@ impl Namespace {
         })
     }
 
-    pub(crate) fn mutate(&mut self, op: Op) -> Result<v1::Done, Refusal> {
+    fn check_version(&self, op: &Op, if_lsn: Option<u64>) -> Result<(), Refusal> {
+        let (at, if_lsn) = match op {
+            Op::Commit(op) => (&op.path, op.if_lsn.or(if_lsn)),
+            Op::Append(op) => (&op.path, if_lsn),
+            Op::SetAttr(op) => (&op.path, if_lsn),
+            Op::Remove(op) => (&op.path, if_lsn),
+            _ => return Ok(()),
+        };
+        let at = path(at.clone());
+        let version = self.nodes.get(&at).map_or(0, |node| node.lsn);
+        match if_lsn.is_none_or(|if_lsn| if_lsn == version) {
+            true => Ok(()),
+            false => Err(refuse(Code::Conflict, &at)),
+        }
+    }
+
+    pub(crate) fn mutate(&mut self, mutate: v1::Mutate) -> Result<v1::Done, Refusal> {
+        let op = mutate.op.expect("an operation");
+        self.check_version(&op, mutate.if_lsn)?;
         let done = match op {
             Op::MakeDirectory(make) => self.make_directory(make)?,
             Op::Commit(commit) => {
@@ -236,6 +254,7 @@ impl Namespace {
             .nodes
             .get_mut(&at)
             .ok_or_else(|| refuse(Code::NotFound, &at))?;
+        node.lsn = self.lsn;
         node.attr = v1::Attr {
             mode: set.mode.unwrap_or(node.attr.mode),
             uid: set.uid.unwrap_or(node.attr.uid),
@@ -256,9 +275,16 @@ impl Namespace {
             .get_mut(&at)
             .ok_or_else(|| refuse(Code::NotFound, &at))?;
         let more = append.content.unwrap_or_default();
+        if !node.content.inline.is_empty() && !more.extents.is_empty()
+            || !node.content.extents.is_empty() && !more.inline.is_empty()
+        {
+            return Err(refuse(Code::State, &at));
+        }
+        node.lsn = self.lsn;
         node.content.crc32c = combine(node.content.crc32c, more.crc32c, more.size);
         node.content.size += more.size;
         node.content.inline = [&node.content.inline[..], &more.inline[..]].concat().into();
+        node.content.extents.extend(more.extents);
         Ok(v1::Done {
             inode: node.inode,
             entries: 0,

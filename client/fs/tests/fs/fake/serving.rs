@@ -134,7 +134,7 @@ impl Serving {
             }
             Op::Mutate(mutate) => {
                 let used = request.slot.expect("mutations have a slot");
-                self.mutate(used, mutate.op.expect("a mutation")).await?
+                self.mutate(used, mutate).await?
             }
             op => self.read(op),
         };
@@ -148,7 +148,7 @@ impl Serving {
     async fn mutate(
         &self,
         used: v1::SlotUse,
-        op: v1::mutate::Op,
+        mutate: v1::Mutate,
     ) -> Option<Result<(u64, Body), Refusal>> {
         let takes = {
             let mut state = self.state.lock();
@@ -168,7 +168,7 @@ impl Serving {
             Seen::Repeated => None,
             Seen::Refused(refusal) => Some(Err(refusal)),
             Seen::Done(lsn, done) => Some(Ok((lsn, Body::Done(done)))),
-            Seen::New => Some(state.namespace.mutate(op).map(|done| {
+            Seen::New => Some(state.namespace.mutate(mutate).map(|done| {
                 let lsn = state.namespace.lsn;
                 state.slots.done(&used, lsn, done);
                 (lsn, Body::Done(done))
