@@ -3,6 +3,7 @@
 //! Layout, little-endian: [`FixedHeader`], order (24 bytes, if flagged), tags (8 bytes each), guards, body, crc32c of
 //! the body. The body is the records, each behind its length (u32), zstd-compressed if flagged.
 //! The header's crc32c covers the fixed header up to that field, order, tags and guards.
+mod contexts;
 mod head;
 
 pub use head::FrameHead;
@@ -406,7 +407,7 @@ fn chain_after(chain: u128, before_body: &[u8], body_crc: [u8; 4]) -> u128 {
 /// The body as stored, and whether it is compressed: only if that saves at least an eighth.
 fn compress(raw: BytesMut) -> (Bytes, bool) {
     if raw.len() >= COMPRESS_FROM_BYTES
-        && let Ok(smaller) = zstd::bulk::compress(&raw, 1)
+        && let Some(smaller) = contexts::compress(&raw)
         && smaller.len() <= raw.len() - raw.len() / 8
     {
         return (smaller.into(), true);
@@ -415,7 +416,7 @@ fn compress(raw: BytesMut) -> (Bytes, bool) {
 }
 
 fn decompress(body: &[u8], raw_body_bytes: usize) -> Result<Bytes, FrameError> {
-    let raw = zstd::bulk::decompress(body, raw_body_bytes).map_err(|_| FrameError::Body)?;
+    let raw = contexts::decompress(body, raw_body_bytes).ok_or(FrameError::Body)?;
     if raw.len() == raw_body_bytes {
         Ok(raw.into())
     } else {
