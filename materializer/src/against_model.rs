@@ -49,6 +49,10 @@ enum Asked {
         to: String,
         no_replace: bool,
     },
+    Link {
+        from: String,
+        to: String,
+    },
     SetAttr {
         at: String,
         mode: Option<u32>,
@@ -104,6 +108,7 @@ fn requests() -> impl Strategy<Value = Asked> {
         2 => (paths(), flag()).prop_map(|(at, recursive)| Asked::Remove { at, recursive }),
         4 => (paths(), paths(), proptest::bool::weighted(0.2))
             .prop_map(|(from, to, no_replace)| Asked::Rename { from, to, no_replace }),
+        3 => (paths(), paths()).prop_map(|(from, to)| Asked::Link { from, to }),
         2 => (paths(), proptest::option::of(0u32..0o10001), proptest::option::of(-5i64..9_000_000_000))
             .prop_map(|(at, mode, mtime_ns)| Asked::SetAttr { at, mode, mtime_ns }),
         3 => (paths(), contents()).prop_map(|(at, bytes)| Asked::Append { at, bytes }),
@@ -113,10 +118,41 @@ fn requests() -> impl Strategy<Value = Asked> {
     ]
 }
 
+/// Files that are linked, changed and removed by three names: most requests meet one that was linked.
+fn requests_of_links() -> impl Strategy<Value = Asked> {
+    let name = || prop_oneof![Just("a"), Just("b"), Just("d/c")].prop_map(str::to_owned);
+    let flag = any::<bool>;
+    prop_oneof![
+        1 => flag().prop_map(|parents| Asked::MakeDirectory {
+            at: "d".to_owned(),
+            parents,
+            exist_ok: true,
+        }),
+        2 => (name(), contents(), flag()).prop_map(|(at, bytes, attr)| {
+            Asked::Commit { at, bytes, create: false, attr, if_version: None }
+        }),
+        6 => (name(), name()).prop_map(|(from, to)| Asked::Link { from, to }),
+        1 => (prop_oneof![3 => name(), 1 => Just("d".to_owned())], flag())
+            .prop_map(|(at, recursive)| Asked::Remove { at, recursive }),
+        2 => (name(), name(), Just(false))
+            .prop_map(|(from, to, no_replace)| Asked::Rename { from, to, no_replace }),
+        1 => name().prop_map(|at| Asked::SetAttr { at, mode: Some(0o640), mtime_ns: None }),
+        2 => (name(), contents()).prop_map(|(at, bytes)| Asked::Append { at, bytes }),
+        2 => (name(), 0u64..60).prop_map(|(at, size)| Asked::Truncate { at, size }),
+        1 => name().prop_map(|at| Asked::Symlink { at, replace: true }),
+        1 => (name(), name(), proptest::option::of(0u64..20), Just(false))
+            .prop_map(|(from, to, back, create)| Asked::Copy { from, to, back, create }),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    steps_of(requests())
+}
+
+fn steps_of(requests: impl Strategy<Value = Asked>) -> impl Strategy<Value = Vec<Step>> {
     vec(
         prop_oneof![
-            4 => (requests(), proptest::option::weighted(0.2, proptest::bool::weighted(0.8)))
+            4 => (requests, proptest::option::weighted(0.2, proptest::bool::weighted(0.8)))
                 .prop_map(|(asked, if_version)| Step::Ask(asked, if_version)),
             1 => (1usize..6).prop_map(Step::Land),
         ],
@@ -205,6 +241,10 @@ impl Run {
                 from: path(&from),
                 to: path(&to),
                 no_replace,
+            }),
+            Asked::Link { from, to } => Op::Link(v1::Link {
+                from: path(&from),
+                to: path(&to),
             }),
             Asked::SetAttr { at, mode, mtime_ns } => Op::SetAttr(v1::SetAttr {
                 path: path(&at),
@@ -406,6 +446,7 @@ fn same(entry: &v1::Entry, node: &Node, at: u64) -> Result<(), TestCaseError> {
     proptest::prop_assert_eq!(entry.attr, Some(node.attr), "at {} {:?}", at, entry);
     proptest::prop_assert_eq!(&entry.link_target[..], &node.link_target[..]);
     proptest::prop_assert_eq!(entry.lsn.max(3), node.lsn, "at {} {:?}", at, entry);
+    proptest::prop_assert_eq!(entry.links, node.links, "at {} {:?}", at, entry);
     let content = entry.content.clone().unwrap_or_default();
     if content.extents.is_empty() && node.kind == v1::Kind::File {
         proptest::prop_assert_eq!(content.crc32c, crc32c(&content.inline));
@@ -447,6 +488,14 @@ fn config(cases: u32) -> Config {
 fn every_answer_and_every_past_state_is_the_models() {
     let mut runner = TestRunner::new(config(150));
     runner.run(&steps(), |steps| run(&steps).map(drop)).unwrap();
+}
+
+/// Names of one inode: what is changed through one is seen through all, at every LSN, and counted right.
+#[test]
+fn names_of_one_inode_are_the_models() {
+    let mut runner = TestRunner::new(config(150));
+    let steps = steps_of(requests_of_links());
+    runner.run(&steps, |steps| run(&steps).map(drop)).unwrap();
 }
 
 /// I2, X7: however the frames are batched, and in whichever store.

@@ -2,7 +2,7 @@
 //!
 //! `tests/golden/v1/` is append-only: a line that stands there is never changed, for logs and replicas hold such bytes.
 use crate::alone::{Alone, inline, owner, path};
-use crate::state::{keys, rows, values};
+use crate::state::{keys, linked, rows, values};
 use bytes::Bytes;
 use dfs_wire::v1;
 use dfs_wire::v1::guard::Guard;
@@ -214,6 +214,18 @@ fn namespace() -> Vec<(&'static str, Kind)> {
     ]
 }
 
+fn link() -> v1::Linked {
+    v1::Linked {
+        tree: 1,
+        from_parent: 2,
+        from_name: name(),
+        to_parent: 4,
+        to_name: Bytes::from_static(b"m"),
+        inode: 3,
+        kind: v1::Kind::File as i32,
+    }
+}
+
 fn namespace_rest() -> Vec<(&'static str, Kind)> {
     let (tree, parent, inode) = (1, 2, 3);
     vec![
@@ -230,6 +242,7 @@ fn namespace_rest() -> Vec<(&'static str, Kind)> {
                 }),
             }),
         ),
+        ("linked", Kind::Linked(link())),
         (
             "attr_set",
             Kind::AttrSet(v1::AttrSet {
@@ -453,6 +466,11 @@ fn values_of_the_namespace() -> Vec<Sample> {
         content: Some(content()),
         link_target: Bytes::from_static(b"to"),
         chunked_extents: 65,
+        ..values::EntryValue::default()
+    };
+    let own = values::EntryValue {
+        links: 2,
+        ..entry.clone()
     };
     let directory = values::DirectoryValue {
         mtime_ns: -5,
@@ -475,6 +493,8 @@ fn values_of_the_namespace() -> Vec<Sample> {
     };
     vec![
         ("entry", entry.encode_to_vec()),
+        ("entry_linked", linked::name(&entry).encode_to_vec()),
+        ("own_linked", own.encode_to_vec()),
         ("directory", directory.encode_to_vec()),
         ("chunk", chunk.encode_to_vec()),
         ("place", place.encode_to_vec()),

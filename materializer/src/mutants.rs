@@ -1,5 +1,5 @@
 //! Rules left out on purpose: a test that still passed without them would prove nothing.
-use crate::alone::{Alone, frame, op, path, refold};
+use crate::alone::{Alone, frame, inline, op, path, refold};
 use crate::plan::control;
 use crate::state;
 use crate::view::{MemoryView, View};
@@ -18,6 +18,8 @@ pub(crate) enum Mutant {
     GuardsLeftOut,
     /// FOLD-X4b: digests are told, and nobody listens.
     OddGoesOn,
+    /// FOLD-P1: a frame that may turn out void locks the name it came by, and not what other names share.
+    InodesUnlocked,
     /// FOLD-G3: guards look at CONTROL as it was before the batch.
     ControlOfTheBatch,
 }
@@ -37,20 +39,27 @@ pub(crate) fn under<T>(mutant: Option<Mutant>, run: impl FnOnce() -> T) -> T {
     told
 }
 
-fn commit_of_an_extent(alone: &Alone) -> v1::Mutate {
-    let content = v1::Content {
+fn an_extent(alone: &Alone) -> v1::Content {
+    v1::Content {
         size: 9,
         extents: vec![alone.extent(1, 9)],
         ..Default::default()
-    };
-    let mode = v1::CommitMode::Create as i32;
-    let (path, content) = (path("f"), Some(content));
-    op(Op::Commit(v1::Commit {
+    }
+}
+
+fn put(at: &str, content: v1::Content) -> Op {
+    let mode = v1::CommitMode::Replace as i32;
+    let (path, content) = (path(at), Some(content));
+    Op::Commit(v1::Commit {
         path,
         content,
         mode,
         ..v1::Commit::default()
-    }))
+    })
+}
+
+fn commit_of_an_extent(alone: &Alone) -> v1::Mutate {
+    op(put("f", an_extent(alone)))
 }
 
 /// A commit is in flight, and before it folds its session expires.
@@ -94,6 +103,23 @@ fn no_file_names_extents_of_the_dead() -> bool {
     alone.stat("f").is_err()
 }
 
+/// Whether what one name was given is waited for by a plan that comes by another.
+fn names_wait_for_each_other() -> bool {
+    let mut alone = Alone::new();
+    alone.act(put("f", inline(b"long"))).unwrap();
+    let (from, to) = (path("f"), path("g"));
+    alone.act(Op::Link(v1::Link { from, to })).unwrap();
+    let commit = op(put("f", an_extent(&alone)));
+    let commit = alone.plan(&commit, None, None).unwrap();
+    alone.fly(commit);
+    let (path, size) = (path("g"), 9);
+    let truncate = op(Op::Truncate(v1::Truncate { path, size }));
+    matches!(
+        alone.plan(&truncate, None, None),
+        Err(crate::plan::Unplanned::Blocked(_))
+    )
+}
+
 /// Whether a fold gives the same however its frames are batched.
 fn batches_do_not_matter() -> bool {
     let mut alone = Alone::new();
@@ -126,9 +152,10 @@ fn batches_do_not_matter() -> bool {
 
 #[test]
 fn every_mutant_is_caught() {
-    let judges: [(Mutant, fn() -> bool); 3] = [
+    let judges: [(Mutant, fn() -> bool); 4] = [
         (Mutant::OverlayOverForeign, what_is_answered_is_there),
         (Mutant::GuardsLeftOut, no_file_names_extents_of_the_dead),
+        (Mutant::InodesUnlocked, names_wait_for_each_other),
         (Mutant::ControlOfTheBatch, batches_do_not_matter),
     ];
     for (mutant, sound) in judges {

@@ -34,6 +34,7 @@ pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> 
         Op::Append(op) => doing.append(op)?,
         Op::Truncate(op) => doing.truncate(op)?,
         Op::Copy(op) => doing.copy(op)?,
+        Op::Link(op) => doing.link(op)?,
     }
     Ok(doing.tree)
 }
@@ -50,6 +51,7 @@ pub fn judged(op: &Op) -> v1::Path {
         Op::Append(op) => &op.path,
         Op::Truncate(op) => &op.path,
         Op::Copy(op) => &op.to,
+        Op::Link(op) => &op.from,
     })
 }
 
@@ -166,18 +168,26 @@ impl Doing<'_> {
         content: v1::Content,
     ) -> Result<(), Code> {
         let mut attr = self.attr(asked, 0o644)?;
-        let before = self.tree.node(&names).map(|node| node.attr);
-        if let (Some(before), None) = (before, asked) {
+        let file = Node::file(attr, content, self.lsn);
+        let Some(before) = self.tree.node(&names).cloned() else {
+            self.make(names, file);
+            return Ok(());
+        };
+        if asked.is_none() {
             attr = v1::Attr {
                 mtime_ns: self.who.now_ns,
-                ..before
+                ..before.attr
             };
         }
-        let file = Node::file(attr, content, self.lsn);
-        match before {
-            Some(_) => self.tree.put(names, file),
-            None => self.make(names, file),
-        }
+        let (link, links) = (before.link, before.links);
+        let file = Node {
+            attr,
+            link,
+            links,
+            ..file
+        };
+        self.tree.put(names, file.clone());
+        self.tree.spread(&file);
         Ok(())
     }
 
@@ -193,6 +203,7 @@ impl Doing<'_> {
             Some(v1::Kind::Directory) => return Err(Code::WrongKind),
             _ => {}
         }
+        self.unlink(&names);
         let kind = v1::Kind::Symlink;
         let content = v1::Content::default();
         self.make(
@@ -202,6 +213,8 @@ impl Doing<'_> {
                 attr,
                 content,
                 link_target: target,
+                link: 0,
+                links: 1,
                 lsn: self.lsn,
             },
         );
@@ -217,8 +230,42 @@ impl Doing<'_> {
         if !op.recursive && !self.tree.children(&names).is_empty() {
             return Err(Code::NotEmpty);
         }
-        self.tree.take(&names);
+        self.unlink(&names);
         self.touch_above(&names);
+        Ok(())
+    }
+
+    /// What stands there goes. Its other names know; what lay below a directory keeps its count.
+    fn unlink(&mut self, names: &[Vec<u8>]) {
+        let taken = self.tree.take(names).into_iter();
+        if let Some((_, node)) = taken.into_iter().find(|(below, _)| below.is_empty()) {
+            self.tree.spread(&Node {
+                links: node.links - 1,
+                lsn: self.lsn,
+                ..node
+            });
+        }
+    }
+
+    fn link(&mut self, op: &v1::Link) -> Result<(), Code> {
+        let from = self.tree.resolve(&path(&op.from))?;
+        let node = self.tree.node(&from).ok_or(Code::NotFound)?;
+        if node.kind == v1::Kind::Directory {
+            return Err(Code::WrongKind);
+        }
+        let mut linked = node.clone();
+        linked.links += 1;
+        linked.lsn = self.lsn;
+        if linked.link == 0 {
+            linked.link = self.lsn;
+        }
+        let to = self.tree.resolve(&path(&op.to))?;
+        if self.tree.node(&to).is_some() {
+            return Err(Code::Exists);
+        }
+        self.tree.put(from, linked.clone());
+        self.tree.spread(&linked);
+        self.make(to, linked);
         Ok(())
     }
 
@@ -229,7 +276,8 @@ impl Doing<'_> {
         }
         let kind = self.tree.node(&from).ok_or(Code::NotFound)?.kind;
         let to = self.tree.resolve(&path(&op.to))?;
-        if from == to {
+        let link = |names| self.tree.node(names).map_or(0, |node| node.link);
+        if from == to || (link(&from) > 0 && link(&from) == link(&to)) {
             return if op.no_replace {
                 Err(Code::Exists)
             } else {
@@ -241,7 +289,7 @@ impl Doing<'_> {
         }
         self.check_replaced(op.no_replace, kind, &to)?;
         let moved = self.tree.take(&from);
-        self.tree.take(&to);
+        self.unlink(&to);
         for (below, mut node) in moved {
             if below.is_empty() {
                 node.lsn = self.lsn;
@@ -284,6 +332,8 @@ impl Doing<'_> {
         attr.gid = op.gid.unwrap_or(attr.gid);
         attr.mtime_ns = op.mtime_ns.unwrap_or(attr.mtime_ns);
         node.lsn = lsn;
+        let node = node.clone();
+        self.tree.spread(&node);
         Ok(())
     }
 
@@ -305,7 +355,13 @@ impl Doing<'_> {
             mtime_ns: now_ns,
             ..node.attr
         };
-        *node = Node::file(attr, content, lsn);
+        node.content = v1::Content {
+            crc32c: 0,
+            ..content
+        };
+        (node.attr, node.lsn) = (attr, lsn);
+        let node = node.clone();
+        self.tree.spread(&node);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! One state of the namespace: a map from whole paths to nodes.
+//! One state of the namespace: a map from whole paths to nodes; what has several names is there as often.
 use dfs_wire::Code;
 use dfs_wire::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
 use dfs_wire::v1;
@@ -15,6 +15,10 @@ pub struct Node {
     /// Of a file; its checksum is 0, for nobody here computes it.
     pub content: v1::Content,
     pub link_target: Vec<u8>,
+    /// The record by which it got its second name, and by which its names know each other; 0: it had only this one.
+    pub link: u64,
+    /// Names that lead to it, with those that went away with a directory above them.
+    pub links: u64,
     /// The last record that changed the node; of a directory also one that changed what is in it.
     pub lsn: u64,
 }
@@ -60,6 +64,14 @@ impl Tree {
                 Some((path[names.len()..].to_vec(), node))
             })
             .collect()
+    }
+
+    /// The other names of a node that was linked are what this one is.
+    pub(crate) fn spread(&mut self, node: &Node) {
+        let others = self.nodes.values_mut();
+        for other in others.filter(|other| node.link > 0 && other.link == node.link) {
+            *other = node.clone();
+        }
     }
 
     /// (name, node) of each entry of a directory, by name.
@@ -116,6 +128,8 @@ impl Node {
             attr,
             content,
             link_target,
+            link: 0,
+            links: 1,
             lsn,
         }
     }
@@ -130,6 +144,8 @@ impl Node {
             attr,
             content,
             link_target: Vec::new(),
+            link: 0,
+            links: 1,
             lsn,
         }
     }

@@ -101,6 +101,7 @@ pub(crate) fn to_json(entry: &Entry, path: &[u8]) -> Value {
     object["type"] = entry.kind.name().into();
     object["inode"] = entry.inode.into();
     object["parent"] = entry.parent.into();
+    object["links"] = entry.links.into();
     object["mode"] = entry.mode.into();
     object["uid"] = entry.uid.into();
     object["gid"] = entry.gid.into();

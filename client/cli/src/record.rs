@@ -48,6 +48,15 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
                 m.inode
             )
         }
+        Kind::Linked(m) => {
+            let from = place(m.tree, m.from_parent, &m.from_name);
+            let to = place(m.tree, m.to_parent, &m.to_name);
+            format!(
+                "Linked {} {from} as {to}: inode {}",
+                kind_word(m.kind),
+                m.inode
+            )
+        }
         Kind::ContentSet(m) => {
             let place = place(m.tree, m.parent, &m.name);
             format!(
@@ -97,6 +106,7 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::Made(_) => "Made",
         Kind::Removed(_) => "Removed",
         Kind::Moved(_) => "Moved",
+        Kind::Linked(_) => "Linked",
         Kind::ContentSet(_) => "ContentSet",
         Kind::AttrSet(_) => "AttrSet",
         Kind::ParentTouched(_) => "ParentTouched",
@@ -117,6 +127,11 @@ fn put_fields(fields: &mut Value, kind: &Kind) {
         Kind::ContentSet(m) => put(m.tree, m.parent, &m.name, m.inode),
         Kind::AttrSet(m) => put(m.tree, m.parent, &m.name, m.inode),
         Kind::Moved(m) => {
+            put(m.tree, m.to_parent, &m.to_name, m.inode);
+            fields["from_parent"] = m.from_parent.into();
+            put_bytes(fields, "from_name", &m.from_name);
+        }
+        Kind::Linked(m) => {
             put(m.tree, m.to_parent, &m.to_name, m.inode);
             fields["from_parent"] = m.from_parent.into();
             put_bytes(fields, "from_name", &m.from_name);

@@ -81,6 +81,8 @@ pub struct Entry {
     pub crc32c: u32,
     /// How many extents hold it; 0 when it lies in the record.
     pub extents: u32,
+    /// Names that lead to it. Those below a directory that was removed as a whole count until they are reaped.
+    pub links: u64,
     /// Of a directory.
     pub children: u64,
     /// Of a symlink.
@@ -124,6 +126,7 @@ impl Entry {
             log_time_us: wire.log_time_us,
             crc32c: wire.crc32c,
             extents: wire.extents,
+            links: wire.links.max(1),
             children: wire.children,
             link_target: wire.link_target,
             content: wire.content,

@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod checksum;
 mod copy;
 pub(crate) mod digest;
+mod link;
 mod list;
 mod make_directory;
 pub(crate) mod read;

@@ -5,7 +5,7 @@ use crate::state::keys::{self, letter};
 use crate::state::rows::{self, Row, Versioned};
 use crate::state::values::{DirectoryValue, EntryValue, PlaceValue};
 use crate::state::walk::{Located, Names, store_failed};
-use crate::state::{self, content};
+use crate::state::{self, content, linked};
 use crate::view::{Keyspace, Read, ViewError};
 use dfs_wire::v1;
 
@@ -24,7 +24,9 @@ impl Names for Planning<'_> {
         parent: u64,
         name: &[u8],
     ) -> Result<Option<Row<EntryValue>>, Unplanned> {
-        self.row(Versioned::Namespace, &keys::entry(tree, parent, name))
+        let entry = self.row(Versioned::Namespace, &keys::entry(tree, parent, name))?;
+        let own = |inode| self.row(Versioned::Namespace, &keys::own(tree, inode));
+        entry.map(|entry| linked::whole(entry, own)).transpose()
     }
 
     fn place(&self, tree: u64, inode: u64) -> Result<Option<PlaceValue>, Unplanned> {
@@ -85,6 +87,10 @@ impl Planning<'_> {
         let Some(entry) = &located.entry else {
             return Ok(0);
         };
+        if entry.value.linked {
+            let own = keys::own(located.tree, entry.value.inode);
+            self.unlocked(self.overlay.writer(Keyspace::Head, &own))?;
+        }
         debug_assert_ne!(entry.lsn, PROVISIONAL_LSN);
         if entry.value.kind() != v1::Kind::Directory {
             return Ok(entry.lsn);

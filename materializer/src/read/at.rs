@@ -1,11 +1,11 @@
 //! A state to read: a snapshot at an LSN that it holds.
 use super::check_floor;
-use crate::state::content;
 use crate::state::keys::{self, letter};
 use crate::state::rows::{self, Row, Versioned};
 use crate::state::scan_at::{self, ScanAt};
 use crate::state::values::{EntryValue, PlaceValue};
 use crate::state::walk::{Names, store_failed};
+use crate::state::{content, linked};
 use crate::view::{Snapshot, ViewError};
 use dfs_wire::{Code, Refusal, v1};
 use prost::Message;
@@ -72,6 +72,16 @@ impl<'a> At<'a> {
         scan_at::past(self.snapshot, from, to, self.lsn)
     }
 
+    /// An entry with what it shares with other names.
+    pub(crate) fn whole(
+        &self,
+        tree: u64,
+        entry: Row<EntryValue>,
+    ) -> Result<Row<EntryValue>, ViewError> {
+        let own = |inode| self.row(Versioned::Namespace, &keys::own(tree, inode));
+        linked::whole(entry, own)
+    }
+
     pub(crate) fn content(&self, tree: u64, entry: &EntryValue) -> Result<v1::Content, ViewError> {
         if self.is_head() {
             return content::current(self.snapshot, tree, entry);
@@ -89,8 +99,11 @@ impl Names for At<'_> {
         parent: u64,
         name: &[u8],
     ) -> Result<Option<Row<EntryValue>>, Refusal> {
-        self.row(Versioned::Namespace, &keys::entry(tree, parent, name))
-            .map_err(store_failed)
+        let entry = self
+            .row(Versioned::Namespace, &keys::entry(tree, parent, name))
+            .map_err(store_failed)?;
+        let whole = entry.map(|entry| self.whole(tree, entry)).transpose();
+        whole.map_err(store_failed)
     }
 
     fn place(&self, tree: u64, inode: u64) -> Result<Option<PlaceValue>, Refusal> {

@@ -34,6 +34,7 @@ pub(crate) fn entry(
         extents: content
             .map_or(0, |content| content.extents.len() as u32)
             .max(chunked),
+        links: value.links.max(1),
     };
     match value.kind() {
         v1::Kind::Directory => add_own(at, tree, &mut entry)?,

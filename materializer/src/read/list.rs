@@ -73,6 +73,7 @@ fn page(
             log_time_us,
             value: rows::value_of::<EntryValue>(value)?,
         };
+        let row = at.whole(tree, row)?;
         let name = Bytes::copy_from_slice(keys::name_of(&key));
         let entry = entry(at, tree, inode, name, row, request.with_content)?;
         let content = entry.content.as_ref();

@@ -3,7 +3,7 @@
 //! | keyspace | key | row |
 //! |---|---|---|
 //! | head | tree, parent, name | entry; the root's is (0, 0, "") |
-//! | head | tree, inode, "" | a directory's own row |
+//! | head | tree, inode, "" | a directory's own row; that of a file or symlink that was linked |
 //! | head | tree, inode, "/", offset | a run of extents of a file; no name holds a slash |
 //! | history | a key of head, 0, !lsn | a superseded row of it; no name holds a zero byte |
 //! | slots | session, shard, slot | last result |
@@ -94,6 +94,11 @@ pub(crate) fn name_of(key: &[u8]) -> &[u8] {
 /// Whether a key of head is that of an entry, and not a directory's own or a chunk.
 pub(crate) fn is_entry(key: &[u8]) -> bool {
     !matches!(name_of(key).first(), None | Some(&CHUNK))
+}
+
+/// Whether a key of head is an inode's own.
+pub(crate) fn is_own(key: &[u8]) -> bool {
+    name_of(key).is_empty()
 }
 
 pub(crate) fn history(head: &[u8], lsn: u64) -> Vec<u8> {

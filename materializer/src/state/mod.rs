@@ -3,6 +3,7 @@ mod control;
 
 pub(crate) mod content;
 pub(crate) mod keys;
+pub(crate) mod linked;
 pub(crate) mod rows;
 pub(crate) mod scan_at;
 pub(crate) mod values;

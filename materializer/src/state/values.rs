@@ -4,7 +4,8 @@ use bytes::Bytes;
 use dfs_wire::v1;
 use prost::Message;
 
-/// An entry: (tree, parent, name).
+/// An entry: (tree, parent, name). Of what was linked it holds inode and kind, and the rest lies in the inode's
+/// own row, (tree, inode, ""): `src/state/linked.rs`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct EntryValue {
     #[prost(uint64, tag = "1")]
@@ -21,6 +22,12 @@ pub(crate) struct EntryValue {
     /// How many extents lie in chunk rows.
     #[prost(uint32, tag = "6")]
     pub(crate) chunked_extents: u32,
+    /// Of an entry: the rest lies in the inode's own row.
+    #[prost(bool, tag = "7")]
+    pub(crate) linked: bool,
+    /// Of an inode's own row: how many entries lead to it.
+    #[prost(uint64, tag = "8")]
+    pub(crate) links: u64,
 }
 
 /// A directory's own row: (tree, inode, ""). Only deltas and times of day touch it (FOLD-X8, FOLD-P1).

@@ -58,6 +58,7 @@ fn lines(entry: &Entry, path: &[u8], lsn: u64) -> (Vec<Column>, Vec<String>) {
         ("owner", format!("{}:{}", entry.uid, entry.gid)),
         ("modified", calendar::format_mtime_ns(entry.mtime_ns)),
         ("inode", entry.inode.to_string()),
+        ("links", entry.links.to_string()),
         ("version", format!("lsn {} of {time}", entry.lsn)),
         ("read at", format!("lsn {lsn}")),
     ]);

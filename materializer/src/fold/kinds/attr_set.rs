@@ -1,17 +1,17 @@
 //! `AttrSet`: mode, owner or mtime of an entry.
+use super::inode;
 use crate::fold::Stage;
 use crate::state::keys;
 use crate::state::rows::Versioned;
-use crate::state::values::{DirectoryValue, EntryValue};
+use crate::state::values::DirectoryValue;
 use crate::view::ViewError;
 use dfs_wire::v1;
 
 pub(crate) fn apply(stage: &mut Stage<'_>, set: &v1::AttrSet) -> Result<(), ViewError> {
-    let key = keys::entry(set.tree, set.parent, &set.name);
-    let Some(row) = stage.row::<EntryValue>(Versioned::Namespace, &key)? else {
+    let holder = inode::holder(stage, set.tree, set.parent, &set.name)?;
+    let Some((key, mut entry)) = holder else {
         return Ok(());
     };
-    let mut entry = row.value;
     let attr = entry.attr.get_or_insert_default();
     attr.mode = set.mode.unwrap_or(attr.mode);
     attr.uid = set.uid.unwrap_or(attr.uid);

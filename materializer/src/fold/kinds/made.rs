@@ -1,5 +1,5 @@
 //! `Made`: an entry appears.
-use super::file_content;
+use super::{file_content, inode};
 use crate::fold::Stage;
 use crate::state::keys::{self, letter};
 use crate::state::rows::Versioned;
@@ -15,7 +15,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, made: &v1::Made) -> Result<(), ViewEr
         false => stage.row::<EntryValue>(Versioned::Namespace, &key)?,
     };
     if let Some(old) = &replaced {
-        file_content::drop_all(stage, made.tree, &old.value)?;
+        inode::unlink(stage, made.tree, &old.value)?;
     }
     let mut entry = EntryValue {
         inode: made.inode,
@@ -23,7 +23,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, made: &v1::Made) -> Result<(), ViewEr
         attr: made.attr,
         content: None,
         link_target: made.link_target.clone(),
-        chunked_extents: 0,
+        ..EntryValue::default()
     };
     if let Some(content) = &made.content {
         file_content::set(stage, made.tree, &mut entry, content)?;

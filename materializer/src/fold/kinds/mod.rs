@@ -6,6 +6,8 @@ mod digest_taken;
 mod file_content;
 mod floor_moved;
 mod groups;
+mod inode;
+mod linked;
 mod made;
 mod moved;
 mod parent_touched;
@@ -54,6 +56,7 @@ fn one(stage: &mut Stage<'_>, kind: &Kind) -> Result<(), ViewError> {
         Kind::Made(m) => made::apply(stage, m),
         Kind::Removed(m) => removed::apply(stage, m),
         Kind::Moved(m) => moved::apply(stage, m),
+        Kind::Linked(m) => linked::apply(stage, m),
         Kind::ContentSet(m) => content_set::apply(stage, m),
         Kind::AttrSet(m) => attr_set::apply(stage, m),
         Kind::ParentTouched(m) => parent_touched::apply(stage, m),
@@ -78,6 +81,7 @@ pub(crate) fn is_control(kind: &Kind) -> bool {
         Kind::Made(_)
         | Kind::Removed(_)
         | Kind::Moved(_)
+        | Kind::Linked(_)
         | Kind::ContentSet(_)
         | Kind::AttrSet(_)
         | Kind::ParentTouched(_) => false,

@@ -1,5 +1,5 @@
 //! `Moved`: an entry gets another place and keeps its inode.
-use super::file_content;
+use super::inode;
 use crate::fold::Stage;
 use crate::state::keys::{self, letter};
 use crate::state::rows::Versioned;
@@ -17,7 +17,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, moved: &v1::Moved) -> Result<(), View
         return Ok(());
     }
     if let Some(replaced) = stage.row::<EntryValue>(Versioned::Namespace, &to)? {
-        file_content::drop_all(stage, moved.tree, &replaced.value)?;
+        inode::unlink(stage, moved.tree, &replaced.value)?;
         stage.count(0, -1)?;
     }
     stage.put_row::<EntryValue>(Versioned::Namespace, &from, None)?;

@@ -1,5 +1,5 @@
 //! `Removed`: an entry disappears. A directory that is not empty is detached, with all that lies below it.
-use super::file_content;
+use super::inode;
 use crate::fold::Stage;
 use crate::state::keys::{self, letter};
 use crate::state::rows::Versioned;
@@ -12,7 +12,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, removed: &v1::Removed) -> Result<(), 
     let Some(old) = stage.row::<EntryValue>(Versioned::Namespace, &key)? else {
         return Ok(());
     };
-    file_content::drop_all(stage, removed.tree, &old.value)?;
+    inode::unlink(stage, removed.tree, &old.value)?;
     stage.put_row::<EntryValue>(Versioned::Namespace, &key, None)?;
     if old.value.kind() == v1::Kind::Directory {
         end_directory(stage, removed.tree, old.value.inode)?;

@@ -51,5 +51,6 @@ fn judged(op: &Op) -> (&'static str, &Option<v1::Path>) {
         Op::Append(op) => ("append to", &op.path),
         Op::Truncate(op) => ("truncate", &op.path),
         Op::Copy(op) => ("copy to", &op.to),
+        Op::Link(op) => ("link", &op.from),
     }
 }

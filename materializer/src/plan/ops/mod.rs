@@ -4,6 +4,7 @@ mod commit;
 mod condition;
 mod content;
 mod copy;
+mod link;
 mod make_directory;
 mod make_symlink;
 mod remove;
@@ -50,6 +51,7 @@ pub(crate) fn plan(
         Some(Op::Append(op)) => append::plan(plan, op),
         Some(Op::Truncate(op)) => truncate::plan(plan, op),
         Some(Op::Copy(op)) => copy::plan(plan, op, source),
+        Some(Op::Link(op)) => link::plan(plan, op),
         None => {
             let why = "this build does not know the operation";
             Err(Refusal::new(Code::Invalid, "a mutation", why).into())

@@ -27,8 +27,8 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Rename) -> Result<Planned, Unpl
     let to = walk::locate(&plan.planning, errand)?;
     let mut draft = Draft::default();
     draft.done.inode = entry.inode;
-    if is_same(&from, &to) {
-        // Nothing changes, and the slot says so; but a caller that forbids replacing is told.
+    if is_same(&to, &entry) {
+        // As POSIX has it nothing changes, and the slot says so; but a caller that forbids replacing is told.
         if op.no_replace {
             return Err(errand.refuse(Code::Exists, "it is the same entry").into());
         }
@@ -50,8 +50,11 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Rename) -> Result<Planned, Unpl
     plan.finish(errand, draft)
 }
 
-fn is_same(from: &Located, to: &Located) -> bool {
-    (from.tree, from.parent, &from.name) == (to.tree, to.parent, &to.name)
+/// The same place, or another name of the same inode.
+fn is_same(to: &Located, entry: &EntryValue) -> bool {
+    to.entry
+        .as_ref()
+        .is_some_and(|there| there.value.inode == entry.inode)
 }
 
 fn moved(from: &Located, to: &Located, entry: &EntryValue) -> v1::Moved {

@@ -84,6 +84,7 @@ impl Namespace {
             children: self.children(path).count() as u64,
             crc32c: node.content.crc32c,
             extents: node.content.extents.len() as u32,
+            links: 1,
         })
     }
 
