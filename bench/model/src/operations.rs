@@ -1,7 +1,7 @@
 //! What each request does to a state, or why not.
 use crate::model::{Model, Who};
 use crate::tree::{Names, Node, Tree, names};
-use dfs_wire::limits::PATH_BYTES_MAX;
+use dfs_wire::limits::{FILE_BYTES_MAX, HOLE_BYTES_MAX, PATH_BYTES_MAX};
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::{Code, v1};
 
@@ -390,8 +390,11 @@ impl Doing<'_> {
     fn truncate(&mut self, op: &v1::Truncate) -> Result<(), Code> {
         let path = path(&op.path);
         let mut content = self.file(&path)?.content.clone();
-        if op.size > content.size {
+        if op.size > FILE_BYTES_MAX {
             return Err(Code::Invalid);
+        }
+        if op.size > content.size {
+            return self.changed(&path, longer(content, op.size));
         }
         content.inline.truncate(op.size as usize);
         let mut left = op.size;
@@ -420,4 +423,28 @@ impl Doing<'_> {
         };
         self.put(names, Some(attr), from.content)
     }
+}
+
+/// Zeros at the end: in the record, or a hole behind extents. (How much a record takes, the model does not know.)
+fn longer(mut content: v1::Content, size: u64) -> v1::Content {
+    let mut hole = size - content.size;
+    content.size = size;
+    if content.extents.is_empty() {
+        let mut inline = content.inline.to_vec();
+        inline.resize(size as usize, 0);
+        content.inline = inline.into();
+        return content;
+    }
+    if let Some(last) = content.extents.pop_if(|last| last.extent.is_none()) {
+        hole += u64::from(last.length);
+    }
+    while hole > 0 {
+        let length = hole.min(HOLE_BYTES_MAX);
+        content.extents.push(v1::ExtentRef {
+            length: length as u32,
+            ..v1::ExtentRef::default()
+        });
+        hole -= length;
+    }
+    content
 }

@@ -271,8 +271,11 @@ fn same(entry: &Entry, node: &Node, birth_lsn: u64) -> Result<(), String> {
 fn whole(content: &v1::Content) -> Bytes {
     let mut bytes = BytesMut::from(&content.inline[..]);
     for extent in &content.extents {
-        let number = extent.extent.unwrap_or_default().counter;
-        bytes.extend_from_slice(&bytes_of(number, extent.length as usize));
+        let length = extent.length as usize;
+        match extent.extent {
+            Some(id) => bytes.extend_from_slice(&bytes_of(id.counter, length)),
+            None => bytes.resize(bytes.len() + length, 0),
+        }
     }
     bytes.freeze()
 }

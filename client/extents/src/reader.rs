@@ -1,4 +1,4 @@
-//! A range of a file as a stream of bytes, in order, some extents ahead.
+//! A range of a file as a stream of bytes, in order, some extents ahead. Holes are zeros, made here.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dfs_env::Task;
 use dfs_wire::v1::UnitState;
-use dfs_wire::{Code, Refusal, v1};
+use dfs_wire::{Code, Refusal, limits, v1};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,6 +21,9 @@ const AHEAD_MAX: usize = 3;
 /// A unit that restarts is away for less; holders that are all away for longer are named, not waited for.
 const AWAY_MAX: Duration = Duration::from_secs(4);
 
+/// A part of a hole, shared by all readers.
+static ZEROS: [u8; limits::BLOCK_BYTES] = [0; limits::BLOCK_BYTES];
+
 impl Extents {
     /// The bytes `range` of the file that `extents` make up, in file order; what lies beyond its
     /// end is left out. After a refusal nothing follows (R2).
@@ -32,8 +35,9 @@ impl Extents {
         let reading = Reading {
             shared: self.shared.clone(),
             pieces: pieces(extents, range),
-            loading: VecDeque::new(),
+            coming: VecDeque::new(),
             ready: VecDeque::new(),
+            zeros: 0,
         };
         let read = stream::try_unfold(reading, |mut reading| async move {
             Ok(reading.next().await?.map(|bytes| (bytes, reading)))
@@ -65,8 +69,16 @@ fn pieces(extents: &[v1::ExtentRef], range: Range<u64>) -> VecDeque<Piece> {
 struct Reading {
     shared: Arc<Shared>,
     pieces: VecDeque<Piece>,
-    loading: VecDeque<Loading>,
+    coming: VecDeque<Coming>,
     ready: VecDeque<Bytes>,
+    /// Of a hole, after `ready`.
+    zeros: u32,
+}
+
+enum Coming {
+    Loading(Loading),
+    /// So many zeros, which nobody stores.
+    Hole(u32),
 }
 
 struct Loading {
@@ -81,22 +93,38 @@ impl Reading {
             if let Some(bytes) = self.ready.pop_front() {
                 return Ok(Some(bytes));
             }
+            if self.zeros > 0 {
+                let bytes = self.zeros.min(ZEROS.len() as u32);
+                self.zeros -= bytes;
+                return Ok(Some(Bytes::from_static(&ZEROS[..bytes as usize])));
+            }
             self.start();
-            let Some(first) = self.loading.front_mut() else {
-                return Ok(None);
-            };
-            let loaded = (&mut first.task).await;
-            self.loading.pop_front();
-            self.ready = loaded.map_err(|_| stopped())??.into();
+            match self.coming.front_mut() {
+                None => return Ok(None),
+                Some(Coming::Hole(zeros)) => {
+                    self.zeros = *zeros;
+                    self.coming.pop_front();
+                }
+                Some(Coming::Loading(first)) => {
+                    let loaded = (&mut first.task).await;
+                    self.coming.pop_front();
+                    self.ready = loaded.map_err(|_| stopped())??.into();
+                }
+            }
         }
     }
 
     fn start(&mut self) {
-        while self.loading.len() <= AHEAD_MAX {
+        while self.coming.len() <= AHEAD_MAX {
             let Some(piece) = self.pieces.front() else {
                 return;
             };
-            let ahead = if self.loading.is_empty() {
+            if piece.extent.extent.is_none() {
+                self.coming.push_back(Coming::Hole(piece.length));
+                self.pieces.pop_front();
+                continue;
+            }
+            let ahead = if self.coming.is_empty() {
                 None
             } else {
                 match self.shared.try_ahead(piece.length.into()) {
@@ -107,10 +135,10 @@ impl Reading {
             if let Some(piece) = self.pieces.pop_front() {
                 let load = load(self.shared.clone(), piece);
                 let task = self.shared.env.spawn("load-extent", load);
-                self.loading.push_back(Loading {
+                self.coming.push_back(Coming::Loading(Loading {
                     task,
                     _ahead: ahead,
-                });
+                }));
             }
         }
     }
@@ -118,7 +146,11 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.loading.iter().for_each(|loading| loading.task.abort());
+        for coming in &self.coming {
+            if let Coming::Loading(loading) = coming {
+                loading.task.abort();
+            }
+        }
     }
 }
 

@@ -24,6 +24,10 @@ pub const PART_BYTES_MAX: usize = 1 << 20;
 pub const INLINE_BYTES_DEFAULT: usize = 16 << 10;
 /// See [`INLINE_BYTES_DEFAULT`].
 pub const INLINE_BYTES_MAX: usize = 64 << 10;
+/// A file: as ext4. Longer ones would not list their holes in one record.
+pub const FILE_BYTES_MAX: u64 = 1 << 44;
+/// One hole of a file: its length fits the field, and a file of the greatest size has few.
+pub const HOLE_BYTES_MAX: u64 = 1 << 31;
 /// Slots of a session: requests of one client that may be in flight.
 pub const SESSION_SLOTS: u32 = 64;
 /// µs a session lives without a sign of life.

@@ -40,8 +40,11 @@ impl Draft {
 
     /// Extents that come or go with this record.
     pub(crate) fn blocks(&mut self, content: &v1::Content) {
-        self.block_groups
-            .extend(content.extents.iter().map(|extent| extent.group));
+        let stored = content
+            .extents
+            .iter()
+            .filter(|extent| extent.extent.is_some());
+        self.block_groups.extend(stored.map(|extent| extent.group));
     }
 
     fn foreign(&self) -> Vec<Guard> {

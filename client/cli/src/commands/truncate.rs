@@ -1,4 +1,4 @@
-//! `dfsctl truncate`: shortens files.
+//! `dfsctl truncate`: shortens files, and lengthens them by zeros.
 use crate::call::Call;
 use crate::failure::Outcome;
 use crate::figures::{self, parse_bytes};
@@ -9,13 +9,13 @@ use std::ffi::OsString;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Files only become shorter. What was cut off stays readable at earlier moments.\n\n\
+    after_help = "What was cut off stays readable at earlier moments. Beyond the end there are zeros, which take no room.\n\n\
     Examples:\n  dfsctl truncate -s 0 /demo/log.txt\n  dfsctl truncate --size 4KiB /demo/a /demo/b"
 )]
 pub struct Args {
     #[arg(required = true, value_name = "ADDRESS")]
     paths: Vec<OsString>,
-    /// Bytes that stay: 0, 512, 4KiB
+    /// Bytes that it has then: 0, 512, 4KiB
     #[arg(short, long, value_parser = parse_bytes)]
     size: u64,
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::fake::{BLOCK, Cluster, Fault};
 use bytes::Bytes;
 use dfs_extents::{Extents, ExtentsConfig, Stored};
-use dfs_wire::{Code, Refusal};
+use dfs_wire::{Code, Refusal, v1};
 use futures::TryStreamExt;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
@@ -25,6 +25,37 @@ async fn load(
 ) -> Result<Bytes, Refusal> {
     let parts: Vec<Bytes> = extents.read(&stored.extents, range).try_collect().await?;
     Ok(parts.concat().into())
+}
+
+/// A hole has no holder: it is zeros wherever a range begins and ends, and moves nothing ahead of its place.
+#[tokio::test(start_paused = true)]
+async fn holes_are_zeros_between_what_is_stored() {
+    let bytes = crate::fake::bytes(100_000);
+    let cluster = Cluster::new(&[&[1, 2]]);
+    let (extents, mut stored) = stored(&cluster, &bytes).await;
+    let hole = |length| v1::ExtentRef {
+        length,
+        ..v1::ExtentRef::default()
+    };
+    let first = stored.extents.clone();
+    stored.extents = [&[hole(7)], &first[..], &[hole(200_000), hole(1)], &first].concat();
+    let (before, between) = (vec![0; 7], vec![0; 200_001]);
+    let whole: Bytes = [&before[..], &bytes, &between, &bytes].concat().into();
+    let size = whole.len() as u64;
+    for range in [
+        0..size,
+        0..7,
+        3..9,
+        100_000..300_009,
+        300_007..size,
+        6..size + 9,
+    ] {
+        let expected = whole.slice(range.start as usize..whole.len().min(range.end as usize));
+        assert!(
+            load(&extents, &stored, range.clone()).await.unwrap() == expected,
+            "{range:?}"
+        );
+    }
 }
 
 /// Every way in which one member can be of no use.

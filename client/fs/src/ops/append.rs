@@ -10,8 +10,8 @@ use crate::fs::Fs;
 use crate::ops::write::Source;
 use crate::when::When;
 
-/// A file that others replace so often while it is appended to is left to them.
-const TRIES_MAX: u32 = 16;
+/// A file that others replace so often while it is appended to or truncated is left to them.
+pub(crate) const TRIES_MAX: u32 = 16;
 
 #[derive(Clone, Debug, Default)]
 pub struct AppendOptions {

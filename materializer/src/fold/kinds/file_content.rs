@@ -106,9 +106,11 @@ fn hold(
         return Ok(());
     }
     let key = |extent: &v1::ExtentRef| keys::hold(&extent.extent.unwrap_or_default(), tree, inode);
-    let held: BTreeSet<Vec<u8>> = before.iter().map(key).collect();
+    // A hole is nothing to hold.
+    let stored = |extent: &&v1::ExtentRef| extent.extent.is_some();
+    let held: BTreeSet<Vec<u8>> = before.iter().filter(stored).map(key).collect();
     let mut wanted = BTreeSet::new();
-    for extent in after {
+    for extent in after.iter().filter(stored) {
         let key = key(extent);
         if !held.contains(&key) && !wanted.contains(&key) {
             take(stage, &key, extent)?;
