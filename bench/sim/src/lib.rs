@@ -10,6 +10,7 @@
 //! - `stuck.rs`: where everything stands when a run hangs.
 //! - [`soak`] (`soak.rs`): overwrites for an hour, and what has to stay flat.
 //! - [`slow_parts`] (`slow_parts.rs`): appends while one unit, one stripe or one appender is slow.
+//! - [`quiet`] (`quiet.rs`): a cluster that nothing happens to, for what its clients see of one another.
 //! - `trace.rs`: everything that travelled, as one number; `alarms.rs`: panics and logged errors.
 //!
 //! # Invariants
@@ -26,6 +27,7 @@ mod history;
 mod judge;
 mod leaving;
 mod network;
+mod quiet;
 mod scenario;
 mod slow_parts;
 mod soak;
@@ -33,6 +35,7 @@ mod states;
 mod stuck;
 mod trace;
 
+pub use quiet::quiet;
 pub use scenario::{Broken, Failure, Options, Report, run};
 pub use slow_parts::{Compared, Figure, slow_parts};
 pub use soak::{Look, Soaked, soak};

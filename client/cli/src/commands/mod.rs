@@ -58,7 +58,7 @@ pub enum Command {
     Tail(tail::Args),
     /// Append to a file
     Append(append::Args),
-    /// Shorten files
+    /// Shorten files, or lengthen them by zeros
     Truncate(truncate::Args),
     /// Show everything known of an entry
     Stat(stat::Args),
