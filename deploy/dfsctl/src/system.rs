@@ -3,7 +3,8 @@ use dfs_cli::{Call, Exit, Failure, Outcome};
 use dfs_node::config::NodeConfig;
 use dfs_node::process::Node;
 use dfs_wire::Refusal;
-use std::io;
+use futures::future::{join_all, select_all};
+use std::{io, iter};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Why a process that serves came to its end.
@@ -65,14 +66,53 @@ pub(crate) async fn start(
     }
 }
 
+/// The nodes of this process: one, or more in a system for development.
+pub(crate) struct Nodes {
+    /// Runs all that the others need.
+    pub(crate) first: Node,
+    pub(crate) others: Vec<Node>,
+}
+
+impl From<Node> for Nodes {
+    fn from(first: Node) -> Nodes {
+        let others = Vec::new();
+        Nodes { first, others }
+    }
+}
+
+impl Nodes {
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Waits until reads and writes are served by each.
+    pub(crate) async fn ready(&self) {
+        join_all(self.all().map(Node::ready)).await;
+    }
+
+    /// Waits until a role of one has ended for good, and says why.
+    pub(crate) async fn failed(&self) -> Refusal {
+        let failed = self.all().map(|node| Box::pin(node.failed()));
+        select_all(failed).await.0
+    }
+
+    /// In order: the first one last.
+    pub(crate) async fn stop(self) {
+        let stopping = |node: Node| Box::pin(node.stop());
+        join_all(self.others.into_iter().map(stopping)).await;
+        stopping(self.first).await;
+    }
+}
+
 /// Serves until a signal comes or a role ends for good, then stops in order.
-pub(crate) async fn serve(node: Node, signals: &mut Signals) -> Outcome<End> {
+pub(crate) async fn serve(nodes: impl Into<Nodes>, signals: &mut Signals) -> Outcome<End> {
+    let nodes = nodes.into();
     let ended = tokio::select! {
         biased;
         end = signals.next() => Ok(end),
-        refusal = node.failed() => Err(Failure::from(refusal)),
+        refusal = nodes.failed() => Err(Failure::from(refusal)),
     };
-    node.stop().await;
+    nodes.stop().await;
     ended
 }
 

@@ -3,11 +3,10 @@ use super::directory::DevDirectory;
 use super::files;
 use super::up::{self, PROFILE, Place};
 use crate::arguments::{Arguments, Command};
-use crate::system::{self, End, Signals};
+use crate::system::{self, End, Nodes, Signals};
 use clap::Parser;
 use dfs_cli::output::Output;
 use dfs_cli::{Call, Exit, Failure, Outcome};
-use dfs_node::process::Node;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -47,7 +46,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     }
     let mut signals = Signals::catch()?;
     let began = call.env.now();
-    let (node, running) = match up::here(call, &directory, &args.place, &mut signals).await? {
+    let (nodes, running) = match up::here(call, &directory, &args.place, &mut signals).await? {
         Ok(started) => started,
         Err(end) => return Ok(end),
     };
@@ -62,11 +61,11 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     ));
     let shown = tokio::select! {
         biased;
-        end = signals.next() => return stopped(node, Ok(end)).await,
+        end = signals.next() => return stopped(nodes, Ok(end)).await,
         shown = show(call, &args.tree) => shown,
     };
     if shown.is_err() || args.exit {
-        return stopped(node, shown.map(|()| End::Done)).await;
+        return stopped(nodes, shown.map(|()| End::Done)).await;
     }
     say("");
     say(&format!(
@@ -74,11 +73,11 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         running.address
     ));
     say("#   dfsctl ls /          dfsctl put FILE /          dfsctl status          dfsctl --help");
-    system::serve(node, &mut signals).await
+    system::serve(nodes, &mut signals).await
 }
 
-async fn stopped(node: Node, end: Outcome<End>) -> Outcome<End> {
-    node.stop().await;
+async fn stopped(nodes: Nodes, end: Outcome<End>) -> Outcome<End> {
+    nodes.stop().await;
     end
 }
 

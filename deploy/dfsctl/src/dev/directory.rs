@@ -12,12 +12,15 @@ const STATE: &str = "dev.json";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) pid: u32,
-    /// host:port of every role of the process.
+    /// host:port of every role of the process, but for further materializers.
     pub(crate) address: String,
     pub(crate) units: u32,
     /// Sequencer voters.
     #[serde(default = "one")]
     pub(crate) sequencers: u32,
+    /// Each with all of the tree.
+    #[serde(default = "one")]
+    pub(crate) materializers: u32,
     /// Hexadecimal.
     pub(crate) cluster_id: String,
     /// False until the system has answered; then it is true even if it is killed.
@@ -47,6 +50,11 @@ impl DevDirectory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Of a materializer beside the first, from 2.
+    pub(crate) fn replica(&self, number: u32) -> PathBuf {
+        self.path.join(format!("replica-{number}"))
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {

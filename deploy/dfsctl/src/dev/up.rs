@@ -1,12 +1,11 @@
 //! `dfsctl dev up`: starts a system, in the background unless told otherwise.
 use super::before::Before;
 use super::directory::{DevDirectory, Running};
-use crate::system::{self, End, Signals};
+use crate::system::{self, End, Nodes, Signals};
 use dfs_cli::profile::{self, Profile, Profiles};
 use dfs_cli::{Call, Exit, Failure, Outcome};
-use dfs_node::config::NodeConfig;
+use dfs_node::config::{ClusterConfig, NodeConfig, RoleName};
 use dfs_node::directory::hex;
-use dfs_node::process::Node;
 use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 use std::fs::File;
@@ -26,16 +25,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[derive(clap::Args, Debug, Clone)]
 #[command(
-    after_help = "One process: sequencer, log units and materializer on one port. It returns once the system serves, which
+    after_help = "One process: sequencer, log units and a materializer on one port. It returns once the system serves, which
 goes on in the background (its log: DIR/dev.log) until `dfsctl dev down`. The profile \"dev\" is written
 and selected. Where a system runs in DIR already, it says where.
 
 One or two units store everything once: one disk can promise no more. Three or more store each record
 on three units, two of which must have it on disk, and each file three times.
 
+Every materializer holds the whole tree; one of them, the primary, takes writes, and another takes over
+when it ends. Further ones have a port and a directory of their own (DIR/replica-2 …).
+
 Examples:
   dfsctl dev up
-  dfsctl dev up --units 3 --sequencers 3
+  dfsctl dev up --units 3 --sequencers 3 --materializers 3
   dfsctl dev up --units 6 --dir /data/dfs --port 9020
   dfsctl dev up --foreground        stays, and stops on Ctrl-C or SIGTERM"
 )]
@@ -63,6 +65,9 @@ pub(crate) struct Place {
     /// as it was made
     #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]
     sequencers: Option<String>,
+    /// Materializers, each of which holds the whole tree: 1 to 5; default 1, or as it was made
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5))]
+    materializers: Option<u32>,
     /// How long the past stays readable; 0: for ever; default 604800, which is 7 days, or as it was made
     #[arg(long, value_name = "SECONDS")]
     retention: Option<u64>,
@@ -81,9 +86,10 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     }
     if call.globals.dry_run {
         call.note(&format!(
-            "would start {} units and {} sequencers in {}",
+            "would start {} units, {} sequencers and {} materializers in {}",
             numbers.units,
             numbers.sequencers,
+            numbers.materializers,
             directory.path().display()
         ));
         return Ok(End::Done);
@@ -96,12 +102,12 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         return Ok(End::Done);
     }
     let mut signals = Signals::catch()?;
-    let Ok((node, running)) = here(call, &directory, &args.place, &mut signals).await? else {
+    let Ok((nodes, running)) = here(call, &directory, &args.place, &mut signals).await? else {
         return Ok(End::Done);
     };
     tell(call, &directory, &running, "is ready")?;
     tell_replaced(call, before, &running).await;
-    system::serve(node, &mut signals).await
+    system::serve(nodes, &mut signals).await
 }
 
 async fn in_background(
@@ -133,6 +139,7 @@ pub(super) async fn use_running(call: &Call, directory: &DevDirectory) -> Outcom
 struct Numbers {
     units: u32,
     sequencers: u32,
+    materializers: u32,
 }
 
 impl Place {
@@ -144,6 +151,12 @@ impl Place {
         Ok(Numbers {
             units: as_made(directory, "units", self.units, of(|state| state.units))?,
             sequencers: as_made(directory, "sequencers", asked, of(|state| state.sequencers))?,
+            materializers: as_made(
+                directory,
+                "materializers",
+                self.materializers,
+                of(|state| state.materializers),
+            )?,
         })
     }
 }
@@ -172,7 +185,7 @@ pub(super) async fn here(
     directory: &DevDirectory,
     place: &Place,
     signals: &mut Signals,
-) -> Outcome<Result<(Node, Running), End>> {
+) -> Outcome<Result<(Nodes, Running), End>> {
     let before = Before::look(directory)?;
     let started = Box::pin(start_here(call, directory, place, signals)).await;
     started.inspect_err(|_| before.restore(directory))
@@ -183,12 +196,17 @@ async fn start_here(
     directory: &DevDirectory,
     place: &Place,
     signals: &mut Signals,
-) -> Outcome<Result<(Node, Running), End>> {
-    let Numbers { units, sequencers } = place.numbers(directory)?;
+) -> Outcome<Result<(Nodes, Running), End>> {
+    let Numbers {
+        units,
+        sequencers,
+        materializers,
+    } = place.numbers(directory)?;
     let mut config = NodeConfig::embedded(directory.path().into(), units, place.port);
     config.voters = sequencers;
     config.retention.seconds = place.retention;
-    let node = match system::start(call, config, signals).await? {
+    config.cluster.shard_replicas = Some(materializers);
+    let node = match system::start(call, config.clone(), signals).await? {
         Ok(node) => node,
         Err(end) => return Ok(Err(end)),
     };
@@ -197,27 +215,65 @@ async fn start_here(
         address: node.address().to_string(),
         units,
         sequencers,
+        materializers,
         cluster_id: hex(&node.roles().cluster_id),
         ready: false,
     };
     // The node holds the lock now: nobody else writes this file.
     directory.write_state(&running)?;
-    tokio::select! {
-        biased;
-        () = node.ready() => {}
-        refusal = node.failed() => {
-            node.stop().await;
-            return Err(refusal.into());
-        }
-        end = signals.next() => {
-            node.stop().await;
-            return Ok(Err(end));
-        }
+    let mut nodes = Nodes::from(node);
+    let address = &running.address;
+    let others = (2..=materializers).map(|number| replica(directory, &config, address, number));
+    let completed = complete(call, &mut nodes, others.collect(), signals).await;
+    if !matches!(completed, Ok(None)) {
+        nodes.stop().await;
+        return completed.map(|end| Err(end.unwrap_or(End::Done)));
     }
     remember(&running)?;
     running.ready = true;
     directory.write_state(&running)?;
-    Ok(Ok((node, running)))
+    Ok(Ok((nodes, running)))
+}
+
+/// Starts the others and waits until all serve; `Some` when a signal came first.
+async fn complete(
+    call: &Call,
+    nodes: &mut Nodes,
+    others: Vec<NodeConfig>,
+    signals: &mut Signals,
+) -> Outcome<Option<End>> {
+    for config in others {
+        match system::start(call, config, signals).await? {
+            Ok(node) => nodes.others.push(node),
+            Err(end) => return Ok(Some(end)),
+        }
+    }
+    tokio::select! {
+        biased;
+        () = nodes.ready() => Ok(None),
+        refusal = nodes.failed() => Err(refusal.into()),
+        end = signals.next() => Ok(Some(end)),
+    }
+}
+
+/// A further materializer: a node of its own, as in a process of its own.
+fn replica(directory: &DevDirectory, first: &NodeConfig, address: &str, number: u32) -> NodeConfig {
+    NodeConfig {
+        dir: directory.replica(number),
+        listen: "127.0.0.1:0".into(),
+        roles: vec![RoleName::Materializer],
+        sequencers: vec![address.into()],
+        voters: 1,
+        rank: number - 1,
+        // Whoever is the first to fold an empty log makes the cluster: by the same numbers.
+        cluster: ClusterConfig {
+            log_replicas: Some(first.log_replicas()),
+            log_write_quorum: Some(first.log_write_quorum()),
+            file_copies: Some(first.file_copies()),
+            ..first.cluster.clone()
+        },
+        ..first.clone()
+    }
 }
 
 fn remember(running: &Running) -> Outcome {
@@ -268,6 +324,8 @@ fn detach(directory: &DevDirectory, place: &Place, numbers: Numbers) -> Outcome<
         &numbers.units.to_string(),
         "--sequencers",
         &numbers.sequencers.to_string(),
+        "--materializers",
+        &numbers.materializers.to_string(),
         "--port",
         &place.port.to_string(),
     ]);
@@ -350,6 +408,7 @@ fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> 
         address,
         units,
         sequencers,
+        materializers,
         cluster_id,
         ..
     } = running;
@@ -361,12 +420,13 @@ fn tell(call: &Call, directory: &DevDirectory, running: &Running, how: &str) -> 
     };
     let text = format!(
         "system {how} at {address}  process {pid}\n  profile \"{PROFILE}\" written and selected\n  \
-        data    {path}  units {units}, {stored}  sequencers {sequencers}\n  cluster {cluster_id}\n  stop    dfsctl dev down{}",
+        data    {path}  units {units}, {stored}  sequencers {sequencers}  materializers {materializers}\n  \
+        cluster {cluster_id}\n  stop    dfsctl dev down{}",
         dir_flag(directory)
     );
     let fields = json!({
-        "pid": pid, "address": address, "units": units, "sequencers": sequencers, "cluster_id": cluster_id,
-        "dir": path.to_string(), "profile": PROFILE,
+        "pid": pid, "address": address, "units": units, "sequencers": sequencers,
+        "materializers": materializers, "cluster_id": cluster_id, "dir": path.to_string(), "profile": PROFILE,
     });
     call.output
         .told("DevSystem", 0, fields, address.as_bytes(), &text)

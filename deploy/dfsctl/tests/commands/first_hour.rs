@@ -120,6 +120,37 @@ fn three_units_keep_everything_three_times() {
 }
 
 #[test]
+fn three_materializers_hold_one_tree() {
+    let system = System::new();
+    system.ok(["dev", "up", "--port", "0", "--materializers", "3"]);
+    let materializers = || {
+        let status = system.ok(["status", "-o", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+        assert_eq!(status["problems"], serde_json::json!([]));
+        let listed = status["materializers"].as_array().expect("a list").clone();
+        listed.into_iter().map(|it| it["status"].clone()).collect()
+    };
+    let of_role = |all: &[serde_json::Value], role: &str| {
+        let those = all.iter().filter(|it| it["role"] == role);
+        those.count()
+    };
+    let all: Vec<serde_json::Value> = materializers();
+    let (primaries, replicas) = (of_role(&all, "primary"), of_role(&all, "replica"));
+    assert_eq!((primaries, replicas), (1, 2), "{all:#?}");
+    system.write("f", "one");
+    system.ok(["put", "f", "/f"]);
+    let other = system.refused(11, ["dev", "up", "--materializers", "2"]);
+    assert!(other.contains("made with 3"), "{other}");
+
+    system.ok(["dev", "down"]);
+    let again = system.ok(["dev", "up", "--port", "0"]);
+    assert!(again.contains("materializers 3"), "{again}");
+    assert_eq!(system.ok(["cat", "/f"]), "one");
+    let all: Vec<serde_json::Value> = materializers();
+    assert_eq!((all.len(), of_role(&all, "primary")), (3, 1), "{all:#?}");
+}
+
+#[test]
 fn small_verbs_do_what_their_names_say() {
     let system = System::up();
     system.ok(["mkdir", "-p", "/a/b/c"]);
