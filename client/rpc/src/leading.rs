@@ -65,6 +65,9 @@ struct Choice {
     silent: watch::Sender<bool>,
 }
 
+/// The serial of choices that are not: no other choice has it.
+const NOT_REMEMBERED: u64 = 0;
+
 type Answered = (String, Arc<dyn Sequencer>, v1::SequencerStatusAnswer);
 
 impl Leading {
@@ -106,17 +109,18 @@ impl Leading {
                 Some(Ok(answered)) if leads(&answered.2) => {
                     return Ok(self.choose(env, answered));
                 }
-                Some(Ok((_, sequencer, status))) => {
-                    follower = Some(sequencer);
-                    let told = status.voter_addresses.into_iter();
-                    for address in told.chain([status.leader_address]) {
+                Some(Ok(answered)) => {
+                    let status = &answered.2;
+                    let told = status.voter_addresses.iter();
+                    for address in told.chain([&status.leader_address]).cloned() {
                         if !address.is_empty() && asked.insert(address.clone()) {
                             asking.push(ask(env, dial, address));
                         }
                     }
+                    follower = Some(answered);
                 }
                 Some(Err(refusal)) => last = refusal,
-                None => return follower.ok_or(last),
+                None => return follower.map(|it| self.pass_by(env, it)).ok_or(last),
             }
         }
     }
@@ -131,14 +135,33 @@ impl Leading {
             sequencer,
             silent: watch::Sender::new(false),
         });
-        let (remembers, watched) = (Arc::downgrade(&self.chosen), Arc::downgrade(&choice));
-        env.spawn(
-            "sequencer watch",
-            keep_watch(env.clone(), remembers, watched),
-        );
+        self.begin_watch(env, &choice);
         chosen.know(status);
         chosen.choice = Some(choice.clone());
         self.watched(choice)
+    }
+
+    /// One that does not lead is not remembered; but who listens to it goes on doing so, also when it
+    /// leads later, and has to hear of its silence as well.
+    fn pass_by(&self, env: &Env, answered: Answered) -> Arc<dyn Sequencer> {
+        let (address, sequencer, status) = answered;
+        let choice = Arc::new(Choice {
+            serial: NOT_REMEMBERED,
+            address,
+            sequencer,
+            silent: watch::Sender::new(false),
+        });
+        if status.voter_addresses.len() > 1 {
+            self.begin_watch(env, &choice);
+        }
+        self.watched(choice)
+    }
+
+    fn begin_watch(&self, env: &Env, choice: &Arc<Choice>) {
+        let (remembers, watched) = (Arc::downgrade(&self.chosen), Arc::downgrade(choice));
+        let is_remembered = choice.serial != NOT_REMEMBERED;
+        let watching = keep_watch(env.clone(), remembers, watched, is_remembered);
+        env.spawn("sequencer watch", watching);
     }
 
     fn watched(&self, choice: Arc<Choice>) -> Arc<dyn Sequencer> {
@@ -172,10 +195,19 @@ impl Chosen {
 }
 
 /// Until it has been silent for too long, or nobody uses it any more.
-async fn keep_watch(env: Env, remembers: Weak<Mutex<Chosen>>, choice: Weak<Choice>) {
+async fn keep_watch(
+    env: Env,
+    remembers: Weak<Mutex<Chosen>>,
+    choice: Weak<Choice>,
+    is_remembered: bool,
+) {
     let known = |chosen: Arc<Mutex<Chosen>>| {
         let chosen = chosen.lock();
-        (chosen.voters.len() > 1, chosen.voters_index)
+        // Of one that does not lead it is known that there are others.
+        (
+            !is_remembered || chosen.voters.len() > 1,
+            chosen.voters_index,
+        )
     };
     while let Some((others, known)) = remembers.upgrade().map(known) {
         env.sleep(if others { WATCH_EVERY } else { ALONE_EVERY })
@@ -187,7 +219,7 @@ async fn keep_watch(env: Env, remembers: Weak<Mutex<Chosen>>, choice: Weak<Choic
         let begun = env.now();
         let asked = choice.sequencer.end(v1::EndRequest::default());
         if let Ok(answered) = env.timeout(SILENT_MAX, asked).await {
-            if answered.is_ok_and(|end| end.voters_index != known) {
+            if is_remembered && answered.is_ok_and(|end| end.voters_index != known) {
                 leading.learn_voters(&env, &choice).await;
             }
             continue;

@@ -6,6 +6,7 @@ use dfs_env::sim::SimWorld;
 use dfs_rpc::leading::{Dial, Leading};
 use dfs_rpc::roles::{Answers, Requests, Sequencer};
 use dfs_wire::{Code, Refusal, v1};
+use futures::StreamExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use std::time::Duration;
 struct Group {
     voters: Vec<String>,
     voters_index: u64,
+    /// All of them follow: an election goes on.
+    elects: bool,
+    /// They answer nothing any more, and close no connection.
+    silent: bool,
 }
 
 #[derive(Clone, Default)]
@@ -67,6 +72,9 @@ fn unavailable(why: &str) -> Refusal {
 impl Sequencer for Voter {
     async fn end(&self, _: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
         self.here()?;
+        if self.town.group.lock().silent {
+            return std::future::pending().await;
+        }
         let voters_index = self.town.group.lock().voters_index;
         Ok(v1::EndAnswer {
             voters_index,
@@ -77,7 +85,7 @@ impl Sequencer for Voter {
     async fn status(&self) -> Result<v1::SequencerStatusAnswer, Refusal> {
         self.here()?;
         let group = self.town.group.lock();
-        let leads = group.voters.first() == Some(&self.address);
+        let leads = group.voters.first() == Some(&self.address) && !group.elects;
         Ok(v1::SequencerStatusAnswer {
             role: if leads { "leader" } else { "follower" }.into(),
             leader_address: group.voters.first().cloned().unwrap_or_default(),
@@ -108,7 +116,7 @@ impl Sequencer for Voter {
     }
 
     async fn subscribe(&self, _: v1::SubscribeRequest) -> Result<Answers<v1::LogEvent>, Refusal> {
-        Err(unavailable("not asked here"))
+        self.here().map(|()| futures::stream::pending().boxed())
     }
 
     async fn history(&self) -> Result<v1::HistoryAnswer, Refusal> {
@@ -160,5 +168,23 @@ fn who_is_not_asked_any_more_is_let_go_of() {
         drop(found);
         env.sleep(Duration::from_secs(1)).await;
         assert_eq!(Arc::strong_count(&town.group), 1, "only the town's own");
+    });
+}
+
+/// A stream that began at a follower stays there, also when that leads later: its silence is noticed too.
+#[test]
+fn a_follower_that_falls_silent_is_left() {
+    SimWorld::run(1, |world| async move {
+        let (env, town, leading) = (world.node("client"), Town::default(), Leading::default());
+        town.becomes(&["a:1", "b:1", "c:1"]);
+        town.group.lock().elects = true;
+        let found = leading.find(&env, &town, &["a:1".into()]).await.unwrap();
+        let request = v1::SubscribeRequest::default();
+        let mut events = found.subscribe(request).await.unwrap();
+        let heard = env.timeout(Duration::from_secs(5), events.next()).await;
+        assert!(heard.is_err(), "there is nothing to hear");
+        town.group.lock().silent = true;
+        let heard = env.timeout(Duration::from_secs(1), events.next()).await;
+        assert!(matches!(heard, Ok(Some(Err(_)))), "{heard:?}");
     });
 }
