@@ -190,7 +190,8 @@ async fn a_damaged_journal_is_refused_with_its_place_or_does_not_matter() {
                 refused += 1;
             }
         }
-        std::fs::remove_dir_all(own).unwrap();
+        // What was refused may be making a segment there yet; what is left goes with `dir`.
+        let _ = std::fs::remove_dir_all(own);
     }
     assert!(refused > 0, "no sector of {} mattered", places.len());
 }
