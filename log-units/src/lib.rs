@@ -4,6 +4,7 @@
 //! - `unit/`: the rules of lanes, cuts and stamps; pure
 //! - `log/`: the machinery around them: one task writes, many read
 //! - `extents/`: store and load, in files of their own
+//! - `metrics.rs`: what is counted, and told
 //! - `service.rs`: [`UnitRole`], the role; `config.rs`: [`UnitConfig`]; `identity.rs`: [`format_or_open`], [`bind`]
 //! - `failure.rs`: how the role says that it has to end
 //!
@@ -26,6 +27,7 @@ mod extents;
 mod failure;
 mod identity;
 mod log;
+mod metrics;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -33,4 +35,5 @@ mod unit;
 
 pub use config::UnitConfig;
 pub use identity::{Identity, bind, format_or_open};
+pub use metrics::METRICS;
 pub use service::UnitRole;

@@ -1,7 +1,6 @@
 //! The unit as a role: starts its parts, answers calls, stops in order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +23,7 @@ use crate::log::repair::Repair;
 use crate::log::scan::scan;
 use crate::log::scrub::Scrub;
 use crate::log::stream::open_log;
+use crate::metrics;
 
 /// An orderly stop takes at most so long; then it is as after a crash, which is always safe.
 const STOP_WAIT: Duration = Duration::from_secs(4);
@@ -135,17 +135,68 @@ impl LogUnit for UnitRole {
         &self,
         frames: Requests<v1::AppendRequest>,
     ) -> Result<Answers<v1::CreditBatch>, Refusal> {
-        self.check_running()?;
-        Ok(append(&self.env, &self.ledger, &self.queue, frames))
+        self.counted(metrics::APPEND, async {
+            self.check_running()?;
+            Ok(append(&self.env, &self.ledger, &self.queue, frames))
+        })
+        .await
     }
 
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
-        self.check_running()?;
-        check_unit(&self.ledger.config, request.unit_id)?;
-        Ok(scan(&self.env, &self.ledger, request))
+        self.counted(metrics::SCAN, async {
+            self.check_running()?;
+            check_unit(&self.ledger.config, request.unit_id)?;
+            Ok(scan(&self.env, &self.ledger, request))
+        })
+        .await
     }
 
-    async fn store(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
+    async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
+        self.counted(metrics::STORE, self.store_parts(parts)).await
+    }
+
+    async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
+        self.counted(metrics::LOAD, async {
+            self.check_running()?;
+            check_unit(&self.ledger.config, request.unit_id)?;
+            self.extents.load(request).await
+        })
+        .await
+    }
+
+    async fn status(
+        &self,
+        request: v1::UnitStatusRequest,
+    ) -> Result<v1::UnitStatusAnswer, Refusal> {
+        check_unit(&self.ledger.config, request.unit_id)?;
+        self.described().await
+    }
+
+    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
+        self.counted(metrics::FETCH, async {
+            self.check_running()?;
+            check_unit(&self.ledger.config, request.unit_id)?;
+            fetch(&self.ledger, request)
+        })
+        .await
+    }
+}
+
+impl UnitRole {
+    /// Counts a request and how long it took.
+    async fn counted<T>(
+        &self,
+        kind: usize,
+        asked: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let began = self.env.now();
+        let told = asked.await;
+        let took = self.env.now().saturating_duration_since(began);
+        self.ledger.metrics.calls.told(kind, took, &told);
+        told
+    }
+
+    async fn store_parts(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
         self.check_running()?;
         let first = self
             .env
@@ -164,35 +215,27 @@ impl LogUnit for UnitRole {
         self.extents.store(header, parts).await
     }
 
-    async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
-        self.check_running()?;
-        check_unit(&self.ledger.config, request.unit_id)?;
-        self.extents.load(request).await
-    }
-
-    async fn status(
-        &self,
-        request: v1::UnitStatusRequest,
-    ) -> Result<v1::UnitStatusAnswer, Refusal> {
-        check_unit(&self.ledger.config, request.unit_id)?;
-        let config = &self.ledger.config;
-        let space = config.log.space().await;
+    pub(crate) async fn described(&self) -> Result<v1::UnitStatusAnswer, Refusal> {
+        let space = self.ledger.config.log.space().await;
         let space =
             space.map_err(|e| Refusal::new(Code::Unavailable, "the unit's disk", e.to_string()))?;
         Ok(self.describe(space))
     }
 
-    async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
-        self.check_running()?;
-        check_unit(&self.ledger.config, request.unit_id)?;
-        fetch(&self.ledger, request)
+    /// Orders to the log's writer, and how many may wait.
+    pub(crate) fn counts(&self) -> (&Ledger, &Extents, (usize, usize)) {
+        let most = self.queue.max_capacity();
+        let waiting = most - self.queue.capacity();
+        (&self.ledger, &self.extents, (waiting, most))
     }
-}
 
-impl UnitRole {
+    /// Whether the sequencer has told it where the log stands.
+    pub fn has_heard(&self) -> bool {
+        self.ledger.state.lock().is_based()
+    }
+
     fn describe(&self, space: Space) -> v1::UnitStatusAnswer {
-        let (config, counters) = (&self.ledger.config, &self.ledger.counters);
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (config, metrics) = (&self.ledger.config, &self.ledger.metrics);
         let (extents, extent_bytes) = self.extents.index.totals();
         let (damaged_extents, nameless_damage) = self.extents.index.damage();
         let state = self.ledger.state.lock();
@@ -203,9 +246,9 @@ impl UnitRole {
             log_bytes: self.ledger.log_bytes(),
             extent_bytes,
             extents,
-            fsyncs: count(&counters.syncs) + count(&self.extents.syncs),
-            appended_frames: count(&counters.frames),
-            appended_records: count(&counters.records),
+            fsyncs: metrics.log_syncs.count() + self.extents.syncs.count(),
+            appended_frames: metrics.frames.get(),
+            appended_records: metrics.records.get(),
             full: state.is_full(),
             bad_ranges: state.bad_ranges(),
             heard_cut_seq: state.heard().cut_seq,
@@ -214,12 +257,12 @@ impl UnitRole {
             available_bytes: space.available,
             lanes_behind,
             records_behind,
-            bytes_to_fetch: count(&counters.bytes_to_fetch),
-            fetched_bytes: count(&counters.fetched_bytes),
-            mended_frames: count(&counters.mended_frames),
-            scrubbed_bytes: count(&counters.scrubbed_bytes),
-            scrub_rounds: count(&counters.scrub_rounds),
-            scrub_found: count(&counters.scrub_found),
+            bytes_to_fetch: metrics.bytes_to_fetch.get(),
+            fetched_bytes: metrics.fetched_bytes.get(),
+            mended_frames: metrics.mended_frames.get(),
+            scrubbed_bytes: metrics.scrubbed_bytes.get(),
+            scrub_rounds: metrics.scrub_rounds.get(),
+            scrub_found: metrics.scrub_found.get(),
             damaged_extents,
             nameless_damage,
         }

@@ -25,7 +25,8 @@ pub mod state;
 pub mod view;
 
 pub use machinery::{
-    MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy, Store, Suspect,
+    METRICS, MaterializerConfig, MaterializerRole, Progress, RetentionPolicy, SnapshotPolicy,
+    Store, Suspect,
 };
 
 #[cfg(test)]

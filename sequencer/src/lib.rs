@@ -8,6 +8,7 @@
 //! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime, its ways to other voters.
 //! - `leader`: the cut loop and the watch over the silent.
 //! - [`SequencerRole`] (`role`): the door; one operation, one file. `admin`: who belongs to the group.
+//! - `metrics`: what is counted, and told.
 //! - [`SequencerConfig`] (`config`); [`Seating`]: one that joins; [`Solitude`]: the group of one.
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ mod board;
 mod config;
 mod leader;
 pub(crate) mod membership;
+mod metrics;
 pub mod order;
 mod raft;
 mod role;
@@ -35,6 +37,7 @@ mod seating;
 mod solitude;
 
 pub use config::{Redundancy, SequencerConfig};
+pub use metrics::METRICS;
 pub use role::SequencerRole;
 pub use seating::Seating;
 pub use solitude::Solitude;

@@ -13,6 +13,7 @@ mod status;
 mod subscribe;
 mod unit;
 
+pub(crate) use end::CALLERS_QUEUED;
 pub(crate) use register::NONCE_BYTES;
 
 use crate::board::{Board, Seen};
@@ -21,9 +22,10 @@ use crate::order::command::Kind;
 use crate::order::{Outcome, Refused};
 use crate::raft::standing::Standing;
 use crate::raft::{Group, Started, journal};
-use crate::{leader, raft};
+use crate::{leader, metrics, raft};
 use async_trait::async_trait;
 use dfs_env::{Disk, Env};
+use dfs_rpc::metrics::Calls;
 use dfs_rpc::roles::{Answers, PeerConnector, Requests, Sequencer};
 use dfs_wire::{Code, Refusal, v1};
 use openraft::async_runtime::WatchReceiver;
@@ -46,6 +48,7 @@ pub struct SequencerRole {
     journal: journal::Journal,
     standing: Arc<Standing>,
     ends: mpsc::Sender<end::Caller>,
+    calls: Calls,
 }
 
 impl SequencerRole {
@@ -112,6 +115,7 @@ impl SequencerRole {
             journal,
             standing,
             ends,
+            calls: metrics::calls(),
         }))
     }
 
@@ -212,6 +216,25 @@ impl SequencerRole {
     /// Whether this voter leads, and knows it.
     pub fn leads(&self) -> bool {
         self.board.with(|seen| seen.leads)
+    }
+
+    /// Counts a request and how long it took.
+    async fn counted<T>(
+        &self,
+        kind: usize,
+        asked: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let began = self.env.now();
+        let told = asked.await;
+        let took = self.env.now().saturating_duration_since(began);
+        self.calls.told(kind, took, &told);
+        told
+    }
+
+    /// What is counted, and how many wait for the end of the log.
+    pub(crate) fn counts(&self) -> (&journal::Journal, &Calls, usize) {
+        let waiting = self.ends.max_capacity() - self.ends.capacity();
+        (&self.journal, &self.calls, waiting)
     }
 
     pub(crate) fn env(&self) -> &Env {
@@ -315,37 +338,43 @@ fn unopened(e: &std::io::Error) -> Refusal {
 #[async_trait]
 impl Sequencer for SequencerRole {
     async fn register(&self, request: v1::RegisterRequest) -> Result<v1::Registered, Refusal> {
-        self.register_process(request).await
+        self.counted(metrics::REGISTER, self.register_process(request))
+            .await
     }
 
     async fn keep_alive(&self, beats: Requests<v1::Beat>) -> Result<Answers<v1::Members>, Refusal> {
-        self.keep_process_alive(beats).await
+        self.counted(metrics::KEEP_ALIVE, self.keep_process_alive(beats))
+            .await
     }
 
     async fn open_lane(&self, request: v1::OpenLaneRequest) -> Result<v1::LaneOpened, Refusal> {
-        self.open_a_lane(request).await
+        self.counted(metrics::OPEN_LANE, self.open_a_lane(request))
+            .await
     }
 
     async fn move_lane(&self, request: v1::MoveLaneRequest) -> Result<v1::LaneMoved, Refusal> {
-        self.move_a_lane(request).await
+        self.counted(metrics::MOVE_LANE, self.move_a_lane(request))
+            .await
     }
 
     async fn unit(
         &self,
         reports: Requests<v1::UnitReport>,
     ) -> Result<Answers<v1::UnitOrder>, Refusal> {
-        self.converse_with_unit(reports).await
+        self.counted(metrics::UNIT, self.converse_with_unit(reports))
+            .await
     }
 
     async fn subscribe(
         &self,
         _request: v1::SubscribeRequest,
     ) -> Result<Answers<v1::LogEvent>, Refusal> {
-        self.stream_events()
+        self.counted(metrics::SUBSCRIBE, async { self.stream_events() })
+            .await
     }
 
     async fn end(&self, request: v1::EndRequest) -> Result<v1::EndAnswer, Refusal> {
-        let end = self.find_end(request).await?;
+        let end = self.counted(metrics::END, self.find_end(request)).await?;
         let voters_index = self.voters_index();
         Ok(v1::EndAnswer {
             voters_index,
@@ -358,7 +387,8 @@ impl Sequencer for SequencerRole {
     }
 
     async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
-        Box::pin(self.answer_admin(request)).await
+        let asked = Box::pin(self.answer_admin(request));
+        self.counted(metrics::ADMINISTER, asked).await
     }
 
     async fn watch_group(&self) -> Result<Answers<v1::GroupStatus>, Refusal> {
@@ -373,7 +403,8 @@ impl Sequencer for SequencerRole {
         &self,
         change: v1::HistoryChange,
     ) -> Result<v1::HistoryAnswer, Refusal> {
-        self.change_the_history(change).await
+        self.counted(metrics::CHANGE_HISTORY, self.change_the_history(change))
+            .await
     }
 
     async fn drain_unit(&self, asked: v1::DrainUnitRequest) -> Result<v1::DrainProgress, Refusal> {

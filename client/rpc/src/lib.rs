@@ -2,6 +2,7 @@
 //!
 //! - [`roles`]: what each role answers, and the `Connector` that finds it
 //! - [`members`]: the keep-alive stream of a process
+//! - [`metrics`]: what machinery counts
 //! - [`serve`]: roles of this process answer on one port
 //! - [`remote`]: roles of other processes, as the same traits
 //! - [`connector`]: local roles directly, others over kept connections
@@ -13,6 +14,7 @@
 pub mod connector;
 pub mod leading;
 pub mod members;
+pub mod metrics;
 pub mod remote;
 pub mod roles;
 pub mod serve;

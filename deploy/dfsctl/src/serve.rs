@@ -54,5 +54,8 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
         "serving {roles} on {address}  cluster {cluster}  node {}",
         serving.owner.node_id
     ));
+    if let Some(address) = node.metrics_address() {
+        call.note(&format!("metrics on http://{address}/metrics"));
+    }
     system::serve(node, &mut signals).await
 }

@@ -63,6 +63,8 @@ pub struct NodeConfig {
     pub listen: String,
     #[serde(default)]
     pub advertise: Option<String>,
+    #[serde(default)]
+    pub metrics: Option<String>,
     #[serde(default = "default_roles")]
     pub roles: Vec<RoleName>,
     /// The place in it is the voter's id.
@@ -166,6 +168,7 @@ impl NodeConfig {
             dir,
             listen: format!("127.0.0.1:{port}"),
             advertise: None,
+            metrics: None,
             roles: default_roles(),
             sequencers: Vec::new(),
             join: false,

@@ -1,6 +1,7 @@
 //! A whole process: directory, port, roles; from start to an orderly stop.
 use crate::config::{NodeConfig, RoleName};
 use crate::directory::Directory;
+use crate::http::Http;
 use crate::roles::{Place, RoleSet};
 use anyhow::Context;
 use dfs_env::{Env, Task};
@@ -20,7 +21,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct Node {
     env: Env,
     address: SocketAddr,
-    roles: RoleSet,
+    roles: Arc<RoleSet>,
+    http: Option<Http>,
     connector: Arc<NodeConnector>,
     stop_serving: Option<oneshot::Sender<()>>,
     serving: Task<()>,
@@ -39,6 +41,10 @@ impl Node {
             .await
             .with_context(|| format!("cannot listen on {}: is it taken?", config.listen))?;
         let address = listener.local_addr()?;
+        let http = match &config.metrics {
+            Some(listen) => Some(Http::open(&env, listen).await?),
+            None => None,
+        };
         let shared = SharedRoles::default();
         let connector = NodeConnector::new(env.clone(), shared.clone(), sequencers(&config));
         let advertised = config
@@ -59,7 +65,7 @@ impl Node {
             views: None,
         };
         let roles = match RoleSet::start(place).await {
-            Ok(roles) => roles,
+            Ok(roles) => Arc::new(roles),
             Err(error) => {
                 env.stop().await; // whatever had started lets go of its directory
                 return Err(error);
@@ -72,10 +78,14 @@ impl Node {
             owner.incarnation,
             "node",
         );
+        if let Some(http) = &http {
+            http.show(roles.clone());
+        }
         Ok(Node {
             env,
             address,
             roles,
+            http,
             connector,
             stop_serving: Some(stop_serving),
             serving,
@@ -85,6 +95,11 @@ impl Node {
     /// Where all roles of this process answer.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it tells of itself, if it does.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|http| http.address)
     }
 
     /// Finds every role of the cluster, those of this process directly.
@@ -122,6 +137,7 @@ impl Node {
         if self.env.timeout(STOP_WITHIN, orderly).await.is_err() {
             tracing::warn!("stop took too long; what was not persisted is folded again at start");
         }
+        drop(self.http.take());
         self.env.stop().await;
     }
 }

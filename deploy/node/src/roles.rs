@@ -1,4 +1,5 @@
 //! The roles of one process, from its directory to running and registered; the same over TCP and simulated.
+mod figures;
 mod materializer;
 mod sequencer;
 mod unit;
@@ -59,6 +60,7 @@ pub struct RoleSet {
     pub cluster_id: bytes::Bytes,
     members: watch::Receiver<Arc<v1::Members>>,
     tasks: Mutex<Vec<Task<()>>>,
+    config: NodeConfig,
     /// N1: its lock is held for as long as the roles are.
     _directory: Directory,
 }
@@ -105,6 +107,7 @@ impl RoleSet {
             cluster_id: registered.cluster_id,
             members,
             tasks: Mutex::new(tasks),
+            config: place.config,
             _directory: place.directory,
         })
     }

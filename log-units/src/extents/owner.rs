@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dfs_env::{Disk, DiskFile, Env, OpenMode};
+use dfs_rpc::metrics::Spread;
 use dfs_wire::{Code, Refusal};
 use futures::future::OptionFuture;
 use parking_lot::Mutex;
@@ -112,7 +112,7 @@ pub(crate) struct Owner {
     finished: Vec<Finished>,
     /// The last sync is not covered by a mark yet.
     unmarked_since: Option<Instant>,
-    pub(crate) syncs: Arc<AtomicU64>,
+    pub(crate) syncs: Arc<Spread>,
     /// A defect on purpose: the judge in the tests has to catch it.
     #[cfg(test)]
     replies_before_sync: bool,
@@ -157,7 +157,7 @@ impl Owner {
             given_up: GivenUp::default(),
             finished: Vec::new(),
             unmarked_since: None,
-            syncs: Arc::default(),
+            syncs: Arc::new(Spread::durations()),
             #[cfg(test)]
             replies_before_sync: config.reports_before_sync,
         }
@@ -253,11 +253,12 @@ impl Owner {
             let file = self.files.get(&file_no).map(|open| open.found.file.clone());
             files.insert(file_no, file);
         }
-        let syncs = self.syncs.clone();
+        let (env, syncs) = (self.env.clone(), self.syncs.clone());
         Some(Box::pin(async move {
             for file in files.into_values().flatten() {
+                let began = env.now();
                 file.sync_data().await?;
-                syncs.fetch_add(1, Ordering::Relaxed);
+                syncs.took(env.now().saturating_duration_since(began));
             }
             Ok(finished)
         }))

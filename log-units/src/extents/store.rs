@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Env;
+use dfs_rpc::metrics::Spread;
 use dfs_rpc::roles::Requests;
 use dfs_wire::limits::{EXTENT_BYTES_MAX, PART_BYTES_MAX};
 use dfs_wire::v1::store_part::Part;
@@ -13,7 +14,6 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::AtomicU64;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::config::UnitConfig;
@@ -39,7 +39,7 @@ pub(crate) struct Extents {
     orders: mpsc::Sender<Order>,
     stores: Semaphore,
     failure: Failure,
-    pub(crate) syncs: Arc<AtomicU64>,
+    pub(crate) syncs: Arc<Spread>,
 }
 
 impl Extents {

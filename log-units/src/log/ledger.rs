@@ -1,7 +1,6 @@
 //! What the tasks of a unit's log share: the state, the newest frames, and who waits for what.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use dfs_segment::Reader;
 use parking_lot::Mutex;
@@ -10,24 +9,12 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::UnitConfig;
 use crate::failure::Failure;
 use crate::log::cache::Cache;
+use crate::metrics::Metrics;
 use crate::unit::state::Unit;
 
 /// Bytes of frames that were received and are not durable yet, of all lanes together: several times
 /// what one fdatasync covers; past it appenders wait.
 pub(crate) const STAGED_BYTES_MAX: usize = 64 << 20;
-
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) frames: AtomicU64,
-    pub(crate) records: AtomicU64,
-    pub(crate) syncs: AtomicU64,
-    pub(crate) bytes_to_fetch: AtomicU64,
-    pub(crate) fetched_bytes: AtomicU64,
-    pub(crate) mended_frames: AtomicU64,
-    pub(crate) scrubbed_bytes: AtomicU64,
-    pub(crate) scrub_rounds: AtomicU64,
-    pub(crate) scrub_found: AtomicU64,
-}
 
 pub(crate) struct Ledger {
     pub(crate) config: UnitConfig,
@@ -37,7 +24,7 @@ pub(crate) struct Ledger {
     pub(crate) cache: Cache,
     pub(crate) reader: Reader,
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: Metrics,
     pub(crate) failure: Failure,
     /// Something that a scan may wait for has changed.
     readable: watch::Sender<u64>,
@@ -54,7 +41,7 @@ impl Ledger {
             state: Mutex::new(state),
             reader,
             room: Arc::new(Semaphore::new(STAGED_BYTES_MAX)),
-            counters: Counters::default(),
+            metrics: Metrics::default(),
             failure,
             readable: watch::Sender::new(0),
             tellable: watch::Sender::new(0),
@@ -100,9 +87,5 @@ impl Ledger {
 
     pub(crate) fn log_bytes(&self) -> u64 {
         self.reader.end().0 - self.reader.start().0
-    }
-
-    pub(crate) fn count_sync(&self) {
-        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,6 @@
 //! it goes into the next round.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
@@ -348,11 +347,14 @@ impl Owner {
             .frames
             .iter()
             .map(|staged| u64::from(staged.frame.header.count));
-        let counters = &self.ledger.counters;
-        counters
+        let metrics = &self.ledger.metrics;
+        metrics.frames.add(round.frames.len() as u64);
+        metrics.records.add(records.sum());
+        let bytes = round
             .frames
-            .fetch_add(round.frames.len() as u64, Ordering::Relaxed);
-        counters.records.fetch_add(records.sum(), Ordering::Relaxed);
+            .iter()
+            .map(|staged| staged.frame.bytes().len() as u64);
+        metrics.bytes.add(bytes.sum());
     }
 
     /// LOG-I3: after a successful fdatasync, never before.
@@ -383,8 +385,7 @@ impl Owner {
         let mended = mend_all(&mut state, round);
         drop(state);
         if mended > 0 {
-            let counters = &self.ledger.counters;
-            counters.mended_frames.fetch_add(mended, Ordering::Relaxed);
+            self.ledger.metrics.mended_frames.add(mended);
             self.ledger.now_readable();
         }
         self.ledger.now_tellable();

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dfs_env::Env;
@@ -183,10 +182,7 @@ impl Repair {
                 Err(refusal) => self.complain(peer, &refusal),
             }
         }
-        self.ledger
-            .counters
-            .bytes_to_fetch
-            .store(0, Ordering::Relaxed);
+        self.ledger.metrics.bytes_to_fetch.set(0);
         if !mended {
             self.find_peers(memory).await;
         }
@@ -273,8 +269,7 @@ impl Repair {
                 Some(Ok(batch)) => batch,
                 Some(Err(refusal)) => break Err(refusal),
             };
-            let left = &self.ledger.counters.bytes_to_fetch;
-            left.store(batch.bytes_left, Ordering::Relaxed);
+            self.ledger.metrics.bytes_to_fetch.set(batch.bytes_left);
             let frames = verified(trail, batch)?;
             if !frames.is_empty() {
                 wrote = true;
@@ -303,10 +298,7 @@ impl Repair {
         frames: Vec<Frame>,
     ) -> Result<oneshot::Receiver<()>, Refusal> {
         let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
-        let counters = &self.ledger.counters;
-        counters
-            .fetched_bytes
-            .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.ledger.metrics.fetched_bytes.add(bytes as u64);
         let bytes = bytes.min(STAGED_BYTES_MAX) as u32;
         let stopped = || Refusal::new(Code::Unavailable, "fetch", "this unit has stopped");
         let room = self.ledger.room.clone().acquire_many_owned(bytes).await;

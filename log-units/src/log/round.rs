@@ -118,8 +118,14 @@ impl Rounds {
         let Some(mut writer) = self.writer.take() else {
             return Ok(None);
         };
+        let (env, ledger) = (self.env.clone(), self.ledger.clone());
         Ok(Some(Box::pin(async move {
+            let began = env.now();
             let committed = writer.commit().await.map(|_| ());
+            if committed.is_ok() {
+                let took = env.now().saturating_duration_since(began);
+                ledger.metrics.log_syncs.took(took);
+            }
             Ended {
                 writer,
                 round,
@@ -144,9 +150,12 @@ impl Rounds {
     /// Whole segments below `before` are released; needs no room (LOG-U8).
     pub(crate) fn release(&mut self, before: Position) -> Option<Writing> {
         let mut writer = self.writer.take()?;
-        let ledger = self.ledger.clone();
+        let (env, ledger) = (self.env.clone(), self.ledger.clone());
         Some(Box::pin(async move {
+            let began = env.now();
             let trimmed = writer.trim(before).await;
+            let took = env.now().saturating_duration_since(began);
+            ledger.metrics.log_syncs.took(took);
             if let Ok(start) = &trimmed {
                 ledger.state.lock().released(start.0);
                 tracing::info!(unit_id = ledger.config.unit_id, %start, "released a part of the log");
@@ -215,7 +224,6 @@ impl Rounds {
         self.writer = Some(ended.writer);
         match ended.committed {
             Ok(()) => {
-                self.ledger.count_sync();
                 self.pause_until = None;
                 self.unmarked_since = Some(self.env.now());
                 Ok(Some(ended.round))

@@ -1,7 +1,6 @@
 //! Damage looked for before somebody needs what it hit (LOG-U7): the stream, read through now and then.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dfs_env::Env;
@@ -48,7 +47,7 @@ impl Scrub {
     /// All that is in the stream when it begins.
     async fn round(&self) -> std::io::Result<()> {
         let reader = &self.ledger.reader;
-        let counters = &self.ledger.counters;
+        let metrics = &self.ledger.metrics;
         let end = reader.end();
         let mut scan = reader.scan(reader.start());
         let mut step_bytes = 0;
@@ -60,7 +59,7 @@ impl Scrub {
                     (damage.start, damage.end.0 - damage.start.0)
                 }
             };
-            counters.scrubbed_bytes.fetch_add(bytes, Ordering::Relaxed);
+            metrics.scrubbed_bytes.add(bytes);
             step_bytes += bytes;
             if at >= end {
                 break;
@@ -69,7 +68,7 @@ impl Scrub {
                 self.pause(std::mem::take(&mut step_bytes)).await;
             }
         }
-        counters.scrub_rounds.fetch_add(1, Ordering::Relaxed);
+        metrics.scrub_rounds.add(1);
         Ok(())
     }
 
@@ -82,8 +81,8 @@ impl Scrub {
         let unit_id = self.ledger.config.unit_id;
         let (from, to) = (positions.start, positions.end);
         tracing::error!(unit_id, from, to, frames, "read the log through: damage");
-        let counters = &self.ledger.counters;
-        counters.scrub_found.fetch_add(frames, Ordering::Relaxed);
+        let metrics = &self.ledger.metrics;
+        metrics.scrub_found.add(frames);
         self.ledger.now_readable(); // what repairs it waits for this, too
         self.ledger.now_tellable();
     }

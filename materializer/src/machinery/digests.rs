@@ -62,8 +62,11 @@ impl Digests {
 
 impl Shard {
     pub(super) fn note_digests(&mut self, folded: &Folded) {
-        for (taken, _) in &folded.digests {
+        for (taken, held) in &folded.digests {
             if taken.shard == SHARD {
+                if let Some(held) = held {
+                    self.hub.metrics.compared(*held == taken.digest);
+                }
                 self.digests.votes.tell(taken);
                 self.digests.unjudged = true;
             }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::config::{RetentionPolicy, SHARD, SnapshotPolicy};
+use super::metrics::Metrics;
 use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
 use super::suspect::{self, Suspect};
@@ -47,6 +48,7 @@ pub(crate) struct Hub {
     /// The role's directory, if it has one.
     dir: Option<PathBuf>,
     failed: watch::Sender<Option<Refusal>>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What the shard loop is, for status and for those who turn askers away.
@@ -99,6 +101,7 @@ impl Hub {
             begun_lsn: AtomicU64::new(begun_lsn),
             dir,
             failed: watch::channel(None).0,
+            metrics: Arc::default(),
         }
     }
 

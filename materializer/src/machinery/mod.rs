@@ -11,10 +11,12 @@
 //! - `sweep.rs`: rows below the floor are let go of
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
+//! - `metrics.rs`: what is counted, and told
 //! - `hub.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
 mod config;
 mod digests;
 mod hub;
+mod metrics;
 mod open;
 mod ops;
 mod persist;
@@ -40,5 +42,6 @@ mod views;
 mod tests;
 
 pub use config::{MaterializerConfig, RetentionPolicy, SnapshotPolicy, Store};
+pub use metrics::METRICS;
 pub use role::{MaterializerRole, Progress};
 pub use suspect::Suspect;

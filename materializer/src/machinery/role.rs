@@ -17,6 +17,7 @@ use super::config::{
     ARRIVALS_MAX, COMMANDS_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, MaterializerConfig, REQUESTS_CHUNK,
 };
 use super::hub::Hub;
+use super::metrics::Counted;
 use super::open::{self, Opened};
 use super::ops::{Arrival, Work};
 use super::persist;
@@ -140,6 +141,10 @@ impl MaterializerRole {
         self.hub.suspect()
     }
 
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// For the keep-alive of the process.
     pub fn progress(&self) -> Progress {
         self.hub.progress()
@@ -153,7 +158,11 @@ impl Materializer for MaterializerRole {
         requests: Requests<v1::RequestBatch>,
     ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
         self.hub.published.newest()?;
-        let stream = Stream::new(self.hub.room.clone());
+        let stream = Stream::new(
+            self.hub.env.clone(),
+            self.hub.metrics.clone(),
+            self.hub.room.clone(),
+        );
         let (hub, incoming) = (self.hub.clone(), Incoming(stream.clone()));
         self.hub
             .env
@@ -215,7 +224,7 @@ async fn take_in(hub: &Arc<Hub>, stream: &Arc<Stream>, requests: Vec<v1::Request
     let now = hub.env.now();
     let (mut reads, mut arrivals) = (Vec::new(), Vec::new());
     for mut request in requests {
-        let reply = stream.reply_to(request.id);
+        let reply = stream.reply_to(request.id, Counted::of(&request, now));
         let deadline = now + deadline_of(&request);
         match request.op.take() {
             None => reply.refuse(invalid("it asks for nothing")),

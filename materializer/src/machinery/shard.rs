@@ -290,6 +290,8 @@ impl Shard {
                 Step::End => return Ok(None),
             }
             self.plan()?;
+            self.hub.metrics.queued.set(self.queue.len() as u64);
+            self.hub.metrics.in_flight.set(self.in_flight() as u64);
             if self.stopping && self.in_flight() == 0 {
                 return Ok(None);
             }
@@ -344,6 +346,7 @@ impl Shard {
             let (lane, first_idx) = (at.frame.header.lane, at.frame.header.first_idx);
             let end_idx = at.frame.end_idx();
             self.snapshots.folded(at.frame.bytes().len());
+            self.hub.metrics.bytes.add(at.frame.bytes().len() as u64);
             let frame = FoldFrame {
                 first_lsn: at.first_lsn,
                 log_time_us: at.log_time_us,
@@ -369,7 +372,13 @@ impl Shard {
         if !self.folder.is_dirty() {
             return Ok(());
         }
+        let (began, before) = (self.hub.env.now(), self.folder.snapshot().stamp.lsn);
         let snapshot = self.folder.commit().map_err(view_failed)?;
+        let took = self.hub.env.now().saturating_duration_since(began);
+        let records = snapshot.stamp.lsn.saturating_sub(before);
+        let void = self.outcomes.iter().filter(|o| o.folded.void.is_some());
+        let metrics = &self.hub.metrics;
+        metrics.committed(took, records, (self.outcomes.len(), void.count()));
         self.hub.published.publish(snapshot);
         for outcome in std::mem::take(&mut self.outcomes) {
             self.settle(outcome)?;

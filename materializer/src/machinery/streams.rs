@@ -2,12 +2,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dfs_env::Env;
 use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::{Notify, Semaphore};
 
 use super::config::{ANSWER_BYTES_MAX, ANSWERS_MAX, HELD_BYTES_MAX, STREAM_REQUESTS_MAX};
+use super::metrics::{Counted, Metrics};
 
 pub(crate) use v1::answer::Body;
 
@@ -24,6 +26,8 @@ pub(crate) struct Stream {
     room: Semaphore,
     /// The same over all streams.
     room_of_all: Arc<Semaphore>,
+    env: Env,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -37,7 +41,7 @@ struct State {
 }
 
 impl Stream {
-    pub(crate) fn new(room_of_all: Arc<Semaphore>) -> Arc<Stream> {
+    pub(crate) fn new(env: Env, metrics: Arc<Metrics>, room_of_all: Arc<Semaphore>) -> Arc<Stream> {
         Arc::new(Stream {
             state: Mutex::default(),
             changed: Notify::new(),
@@ -46,6 +50,8 @@ impl Stream {
             taken: Notify::new(),
             room: Semaphore::new(STREAM_REQUESTS_MAX),
             room_of_all,
+            env,
+            metrics,
         })
     }
 
@@ -67,10 +73,11 @@ impl Stream {
     }
 
     /// The right, and the duty, to answer an admitted request.
-    pub(crate) fn reply_to(self: &Arc<Self>, id: u64) -> Reply {
+    pub(crate) fn reply_to(self: &Arc<Self>, id: u64, counted: Counted) -> Reply {
         Reply {
             stream: Some(self.clone()),
             id,
+            counted,
         }
     }
 
@@ -107,7 +114,9 @@ impl Stream {
         self.left_told.notified().await;
     }
 
-    fn answer(&self, answer: v1::Answer) {
+    fn answer(&self, counted: Counted, answer: v1::Answer) {
+        self.metrics
+            .answered(&self.env, counted, answer.body.as_ref());
         {
             let mut state = self.state.lock();
             state.owed -= 1;
@@ -182,6 +191,7 @@ impl Drop for Incoming {
 pub(crate) struct Reply {
     stream: Option<Arc<Stream>>,
     id: u64,
+    counted: Counted,
 }
 
 impl Reply {
@@ -193,12 +203,13 @@ impl Reply {
 
     pub(crate) fn answer(mut self, lsn: u64, log_time_us: u64, body: Body) {
         if let Some(stream) = self.stream.take() {
-            stream.answer(v1::Answer {
+            let answer = v1::Answer {
                 id: self.id,
                 lsn,
                 log_time_us,
                 body: Some(body),
-            });
+            };
+            stream.answer(self.counted, answer);
         }
     }
 
@@ -217,12 +228,13 @@ impl Drop for Reply {
                 "the materializer stopped meanwhile",
             );
             let body = Some(Body::Refusal(why.into_wire()));
-            stream.answer(v1::Answer {
+            let answer = v1::Answer {
                 id: self.id,
                 lsn: 0,
                 log_time_us: 0,
                 body,
-            });
+            };
+            stream.answer(self.counted, answer);
         }
     }
 }
@@ -235,7 +247,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_room_is_let_go_when_the_asker_leaves() {
-        let stream = Stream::new(Arc::new(Semaphore::new(2 * STREAM_REQUESTS_MAX)));
+        let room = Arc::new(Semaphore::new(2 * STREAM_REQUESTS_MAX));
+        let stream = Stream::new(dfs_env::Env::real(), Arc::default(), room);
         assert!(stream.admit(STREAM_REQUESTS_MAX).await);
         let mut waiting = pin!(stream.admit(1));
         assert_eq!(waiting.as_mut().now_or_never(), None);

@@ -38,7 +38,7 @@ impl View {
         }
     }
 
-    pub(super) fn describe(&self) -> v1::GroupStatus {
+    pub(crate) fn describe(&self) -> v1::GroupStatus {
         let role = self.role_name();
         let known = Known::of(&self.group);
         let mut applied = self.standing.applied().borrow().clone();

@@ -8,6 +8,7 @@ use crate::raft::tape::{Position, Tape};
 use crate::raft::{Entry, LogId, Membership, Types, Vote};
 use bytes::Bytes;
 use dfs_env::{Disk, Env};
+use dfs_rpc::metrics::Spread;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::{EntryPayload, LogState, OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 /// Writes queued: openraft has one append per batch of proposals in flight, and few besides.
-const WRITES_QUEUED: usize = 256;
+pub(crate) const WRITES_QUEUED: usize = 256;
 /// Without a write for this long the journal counts as idle. Not at once: in a row of single cuts every
 /// one would cost a second write.
 const IDLE_AFTER: Duration = Duration::from_millis(20);
@@ -33,6 +34,8 @@ const WRITES_PER_BATCH: usize = 128;
 pub(crate) struct Journal {
     kept: Arc<Mutex<Kept>>,
     writes: mpsc::Sender<Write>,
+    /// How many, and how long.
+    pub(crate) syncs: Arc<Spread>,
 }
 
 /// What the journal says, in memory: at most the entries between two snapshots and a few before.
@@ -195,8 +198,10 @@ impl Journal {
             kept.replay(record)?;
         }
         let (writes, queue) = mpsc::channel(WRITES_QUEUED);
+        let syncs = Arc::new(Spread::durations());
         let writer = Writer {
             env: env.clone(),
+            syncs: syncs.clone(),
             tape,
             queue,
             written,
@@ -205,7 +210,13 @@ impl Journal {
         Ok(Journal {
             kept: Arc::new(Mutex::new(kept)),
             writes,
+            syncs,
         })
+    }
+
+    /// Writes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        WRITES_QUEUED - self.writes.capacity()
     }
 
     pub(crate) fn last_index(&self) -> u64 {
@@ -358,6 +369,7 @@ impl RaftLogStorage<Types> for Journal {
 /// Owns the files. After an error nothing is written any more (LOG-U3): openraft stops this voter.
 struct Writer {
     env: Env,
+    syncs: Arc<Spread>,
     tape: Tape,
     queue: mpsc::Receiver<Write>,
     /// Where the entries lie: (place, index), rising.
@@ -405,7 +417,10 @@ impl Writer {
         if records.is_empty() {
             return self.tape.idle().await; // only a close writes nothing
         }
+        let began = self.env.now();
         let place = self.tape.write_and_sync(records).await?;
+        let took = self.env.now().saturating_duration_since(began);
+        self.syncs.took(took);
         let last = batch.iter().filter_map(|write| write.last_index).max();
         self.written.extend(last.map(|index| (place, index)));
         let forget = batch.iter().filter_map(|write| write.forget_through).max();

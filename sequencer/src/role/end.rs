@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Callers queued: those of about a hundred busy processes; the rest waits to be queued.
-pub(super) const CALLERS_QUEUED: usize = 4_096;
+pub(crate) const CALLERS_QUEUED: usize = 4_096;
 
 pub(super) type Caller = oneshot::Sender<Result<v1::EndAnswer, Refusal>>;
 

@@ -88,6 +88,16 @@ pub const KEYS: &[Key] = &[
         get: |c| c.advertise.clone().map(Value::from),
     },
     Key {
+        name: "metrics",
+        kind: Kind::Listen,
+        unit: "",
+        default: "no such port",
+        example: "\"127.0.0.1:9090\"",
+        what: "Where this process tells of itself over HTTP: /metrics, /healthz, /readyz, /raft; port 0 takes a free one.",
+        why: "A port of its own: whoever watches needs no access to the data, and a full queue there delays nobody.",
+        get: |c| c.metrics.clone().map(Value::from),
+    },
+    Key {
         name: "roles",
         kind: Kind::Roles,
         unit: "",

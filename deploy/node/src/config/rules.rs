@@ -21,6 +21,7 @@ pub(crate) fn contradictions(config: &NodeConfig) -> Vec<Contradiction> {
     roles(config, &mut found);
     voters(config, &mut found);
     own_address(config, &mut found);
+    metrics(config, &mut found);
     copies(config, &mut found);
     found
 }
@@ -91,6 +92,22 @@ fn own_address(config: &NodeConfig, found: &mut Vec<Contradiction>) {
         let keys = &["sequencers", "advertise", "listen"];
         let allowed = format!("it must hold {own}, where the sequencer of this process answers");
         say(found, keys, list(&config.sequencers), allowed);
+    }
+}
+
+/// The port of metrics is open to whoever reaches it, too.
+fn metrics(config: &NodeConfig, found: &mut Vec<Contradiction>) {
+    let Some(Ok(address)) = config.metrics.as_ref().map(|at| at.parse::<SocketAddr>()) else {
+        return;
+    };
+    let shown = format!("\"{address}\"");
+    if !address.ip().is_loopback() && !config.insecure {
+        let allowed = "allowed is only loopback, unless insecure = true: nothing is encrypted yet";
+        say(found, &["metrics", "insecure"], &shown, allowed);
+    }
+    if address.port() != 0 && config.listen == address.to_string() {
+        let allowed = "allowed is another port than that of `listen`";
+        say(found, &["metrics", "listen"], &shown, allowed);
     }
 }
 

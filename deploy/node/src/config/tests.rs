@@ -51,6 +51,7 @@ fn fields(config: &NodeConfig) -> BTreeSet<&'static str> {
         dir,
         listen,
         advertise,
+        metrics,
         roles,
         sequencers,
         join,
@@ -78,7 +79,8 @@ fn fields(config: &NodeConfig) -> BTreeSet<&'static str> {
     let RetentionConfig { seconds, mib } = retention;
     let mut all = BTreeSet::new();
     all.extend(names!(
-        "", dir, listen, advertise, roles, sequencers, join, voters, units, rack, rank, insecure
+        "", dir, listen, advertise, metrics, roles, sequencers, join, voters, units, rack, rank,
+        insecure
     ));
     all.extend(names!(
         "cluster.",

@@ -113,6 +113,14 @@ impl Materializers {
         }
     }
 
+    pub(super) fn running(&self) -> Option<Arc<MaterializerRole>> {
+        self.running.lock().clone()
+    }
+
+    pub(super) fn ended(&self) -> Option<Refusal> {
+        self.failed.borrow().clone()
+    }
+
     pub(super) fn progress(&self) -> Progress {
         let running = self.running.lock().clone();
         let suspect = *self.suspect.lock();
@@ -181,7 +189,7 @@ impl Opening {
 }
 
 /// As primary or replica, with a term that somebody holds.
-fn serves(status: &v1::MaterializerStatusAnswer) -> bool {
+pub(super) fn serves(status: &v1::MaterializerStatusAnswer) -> bool {
     status.term > 0 && status.role != "catching up"
 }
 

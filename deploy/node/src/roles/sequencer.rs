@@ -70,6 +70,16 @@ impl Voters {
         Ok(Arc::new(Voters { env, all }))
     }
 
+    pub(super) fn running(&self) -> Vec<Arc<SequencerRole>> {
+        let running = self.all.iter().map(|voter| voter.running.lock().clone());
+        running.collect()
+    }
+
+    pub(super) fn ended(&self) -> Vec<Refusal> {
+        let failed = self.all.iter().map(|voter| voter.failed.borrow().clone());
+        failed.flatten().collect()
+    }
+
     pub(super) fn supervise(&self) -> Vec<Task<()>> {
         let keep = |voter: &Arc<Voter>| {
             let voter = voter.clone();

@@ -166,6 +166,12 @@ impl Units {
         UnitRole::start(env, config, self.connector.clone()).await
     }
 
+    /// By id; `None` while it is opened again.
+    pub(super) fn running(&self) -> Vec<(u64, Option<Arc<UnitRole>>)> {
+        let ids = self.slots.iter().map(|(id, _)| *id);
+        ids.zip(self.running.lock().iter().cloned()).collect()
+    }
+
     /// For the keep-alive.
     pub(super) fn space(&self) -> Vec<v1::UnitSpace> {
         self.space.lock().values().cloned().collect()

@@ -1,0 +1,151 @@
+//! What a unit counts, and what it tells of itself in figures.
+use crate::UnitRole;
+use crate::log::ledger::STAGED_BYTES_MAX;
+use dfs_rpc::metrics::Kind::{Counter, Gauge, Histogram};
+use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, Spread, Tally};
+
+/// Places of the kinds in [`KINDS`].
+pub(crate) const APPEND: usize = 0;
+pub(crate) const SCAN: usize = 1;
+pub(crate) const STORE: usize = 2;
+pub(crate) const LOAD: usize = 3;
+pub(crate) const FETCH: usize = 4;
+const KINDS: &[&str] = &["append", "scan", "store", "load", "fetch"];
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    pub(crate) calls: Calls,
+    pub(crate) frames: Tally,
+    pub(crate) records: Tally,
+    pub(crate) bytes: Tally,
+    pub(crate) log_syncs: Spread,
+    pub(crate) bytes_to_fetch: Tally,
+    pub(crate) fetched_bytes: Tally,
+    pub(crate) mended_frames: Tally,
+    pub(crate) scrubbed_bytes: Tally,
+    pub(crate) scrub_rounds: Tally,
+    pub(crate) scrub_found: Tally,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            calls: Calls::of(KINDS),
+            frames: Tally::default(),
+            records: Tally::default(),
+            bytes: Tally::default(),
+            log_syncs: Spread::durations(),
+            bytes_to_fetch: Tally::default(),
+            fetched_bytes: Tally::default(),
+            mended_frames: Tally::default(),
+            scrubbed_bytes: Tally::default(),
+            scrub_rounds: Tally::default(),
+            scrub_found: Tally::default(),
+        }
+    }
+}
+
+const fn of(
+    name: &'static str,
+    kind: dfs_rpc::metrics::Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+const UNIT: &[&str] = &["unit"];
+
+/// Every figure of a unit.
+#[rustfmt::skip]
+pub const METRICS: &[Metric] = &[
+    of("dfs_unit_requests_total", Counter, &["unit", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
+    of("dfs_unit_request_seconds", Histogram, &["unit", "kind"], "From request to answer; of a stream, to its opening."),
+    of("dfs_unit_appended_frames_total", Counter, UNIT, "Frames made durable."),
+    of("dfs_unit_appended_records_total", Counter, UNIT, "Records made durable."),
+    of("dfs_unit_appended_bytes_total", Counter, UNIT, "Bytes of frames made durable."),
+    of("dfs_unit_fsync_seconds", Histogram, &["unit", "of"], "Commits of the log with their fdatasync, and fdatasyncs of extents: how many, how long."),
+    of("dfs_unit_queue_depth", Gauge, &["unit", "queue"], "What waits: orders to the log's writer; bytes received and not durable, against which appenders get credit."),
+    of("dfs_unit_queue_bound", Gauge, &["unit", "queue"], "How much of it may wait; past it, askers do."),
+    of("dfs_unit_log_bytes", Gauge, UNIT, "Log that is kept."),
+    of("dfs_unit_extents", Gauge, UNIT, "Extents of files that are kept."),
+    of("dfs_unit_extent_bytes", Gauge, UNIT, "Their bytes."),
+    of("dfs_unit_full", Gauge, UNIT, "1: the disk counts as full, and nothing is taken."),
+    of("dfs_unit_heard_cut", Gauge, UNIT, "The newest cut it has heard of."),
+    of("dfs_unit_stamped_cut", Gauge, UNIT, "The newest cut of which everything held is stamped."),
+    of("dfs_unit_lanes_behind", Gauge, UNIT, "Lanes of which less is held than was cut."),
+    of("dfs_unit_records_behind", Gauge, UNIT, "Records that are missing in them."),
+    of("dfs_unit_fetch_left_bytes", Gauge, UNIT, "What the fetch under way has still to bring from peers."),
+    of("dfs_unit_fetched_bytes_total", Counter, UNIT, "Fetched from peers."),
+    of("dfs_unit_mended_frames_total", Counter, UNIT, "Damaged frames that a peer's took the place of."),
+    of("dfs_unit_scrubbed_bytes_total", Counter, UNIT, "Log read in the background to find damage."),
+    of("dfs_unit_scrub_rounds_total", Counter, UNIT, "Whole rounds of it."),
+    of("dfs_unit_scrub_found_total", Counter, UNIT, "Frames found damaged by it."),
+    of("dfs_unit_bad_ranges", Gauge, UNIT, "Ranges of lanes that are damaged here now."),
+    of("dfs_unit_damaged_extents", Gauge, UNIT, "Extents that were acknowledged and cannot be read whole here."),
+    of("dfs_unit_damage_nameless", Gauge, UNIT, "Damaged places whose extents cannot be named."),
+    of("dfs_unit_disk_total_bytes", Gauge, UNIT, "Of the disk of the log."),
+    of("dfs_unit_disk_available_bytes", Gauge, UNIT, "Free on it."),
+];
+
+const QUEUE: (&str, &str) = ("dfs_unit_queue_depth", "dfs_unit_queue_bound");
+
+impl UnitRole {
+    /// All its figures as they are now.
+    pub async fn samples(&self) -> Vec<Sample> {
+        let (ledger, extents, queue) = self.counts();
+        let (metrics, unit) = (&ledger.metrics, ledger.config.unit_id);
+        let mut samples = Samples::of("unit", unit);
+        let (total, seconds) = ("dfs_unit_requests_total", "dfs_unit_request_seconds");
+        metrics.calls.sample(total, seconds, &mut samples);
+        for (of, spread) in [("log", &metrics.log_syncs), ("extents", &*extents.syncs)] {
+            let figure = Figure::Spread(spread.read());
+            samples.add("dfs_unit_fsync_seconds", &[("of", of)], figure);
+        }
+        samples.queue(QUEUE, "orders", queue);
+        let staged = STAGED_BYTES_MAX - ledger.room.available_permits().min(STAGED_BYTES_MAX);
+        samples.queue(QUEUE, "staged_bytes", (staged, STAGED_BYTES_MAX));
+        samples.count("dfs_unit_appended_bytes_total", metrics.bytes.get());
+        if let Ok(status) = self.described().await {
+            describe(&status, &mut samples);
+        }
+        samples.all
+    }
+}
+
+fn describe(status: &dfs_wire::v1::UnitStatusAnswer, samples: &mut Samples) {
+    for (name, count) in [
+        ("dfs_unit_appended_frames_total", status.appended_frames),
+        ("dfs_unit_appended_records_total", status.appended_records),
+        ("dfs_unit_fetched_bytes_total", status.fetched_bytes),
+        ("dfs_unit_mended_frames_total", status.mended_frames),
+        ("dfs_unit_scrubbed_bytes_total", status.scrubbed_bytes),
+        ("dfs_unit_scrub_rounds_total", status.scrub_rounds),
+        ("dfs_unit_scrub_found_total", status.scrub_found),
+    ] {
+        samples.count(name, count);
+    }
+    for (name, level) in [
+        ("dfs_unit_log_bytes", status.log_bytes),
+        ("dfs_unit_extents", status.extents),
+        ("dfs_unit_extent_bytes", status.extent_bytes),
+        ("dfs_unit_full", u64::from(status.full)),
+        ("dfs_unit_heard_cut", status.heard_cut_seq),
+        ("dfs_unit_stamped_cut", status.stamped_through),
+        ("dfs_unit_lanes_behind", status.lanes_behind),
+        ("dfs_unit_records_behind", status.records_behind),
+        ("dfs_unit_fetch_left_bytes", status.bytes_to_fetch),
+        ("dfs_unit_bad_ranges", status.bad_ranges.len() as u64),
+        ("dfs_unit_damaged_extents", status.damaged_extents),
+        ("dfs_unit_damage_nameless", status.nameless_damage),
+        ("dfs_unit_disk_total_bytes", status.total_bytes),
+        ("dfs_unit_disk_available_bytes", status.available_bytes),
+    ] {
+        samples.level(name, level);
+    }
+}

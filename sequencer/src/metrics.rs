@@ -1,0 +1,188 @@
+//! What a voter counts, and what it tells of itself in figures.
+use crate::board::Seen;
+use crate::raft::journal::WRITES_QUEUED;
+use crate::role::{CALLERS_QUEUED, SequencerRole};
+use dfs_rpc::metrics::Kind::{Counter, Gauge, Histogram};
+use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples};
+use dfs_wire::v1;
+
+/// Places of the kinds in [`KINDS`].
+pub(crate) const REGISTER: usize = 0;
+pub(crate) const KEEP_ALIVE: usize = 1;
+pub(crate) const OPEN_LANE: usize = 2;
+pub(crate) const MOVE_LANE: usize = 3;
+pub(crate) const UNIT: usize = 4;
+pub(crate) const SUBSCRIBE: usize = 5;
+pub(crate) const END: usize = 6;
+pub(crate) const ADMINISTER: usize = 7;
+pub(crate) const CHANGE_HISTORY: usize = 8;
+const KINDS: &[&str] = &[
+    "register",
+    "keep_alive",
+    "open_lane",
+    "move_lane",
+    "unit",
+    "subscribe",
+    "end",
+    "administer",
+    "change_history",
+];
+
+/// All that a voter can be, as `role` of `dfs_sequencer_role`.
+const ROLES: [&str; 6] = [
+    "leader",
+    "follower",
+    "candidate",
+    "learner",
+    "removed",
+    "stopped",
+];
+
+pub(crate) fn calls() -> Calls {
+    Calls::of(KINDS)
+}
+
+const fn of(
+    name: &'static str,
+    kind: dfs_rpc::metrics::Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+const VOTER: &[&str] = &["voter"];
+
+/// Every figure of a voter.
+#[rustfmt::skip]
+pub const METRICS: &[Metric] = &[
+    of("dfs_sequencer_requests_total", Counter, &["voter", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
+    of("dfs_sequencer_request_seconds", Histogram, &["voter", "kind"], "From request to answer; of a stream, to its opening."),
+    of("dfs_sequencer_fsync_seconds", Histogram, VOTER, "Batches of the journal with their fdatasync: how many, how long."),
+    of("dfs_sequencer_role", Gauge, &["voter", "role"], "1 for what it is now: leader, follower, candidate, learner, removed, stopped."),
+    of("dfs_sequencer_term", Gauge, VOTER, "Raft's term."),
+    of("dfs_sequencer_leader", Gauge, VOTER, "The voter that leads, as far as this one knows; 0: none."),
+    of("dfs_sequencer_last_index", Gauge, VOTER, "The last entry of its journal."),
+    of("dfs_sequencer_committed_index", Gauge, VOTER, "The last entry that most voters have."),
+    of("dfs_sequencer_applied_index", Gauge, VOTER, "The last entry applied."),
+    of("dfs_sequencer_purged_index", Gauge, VOTER, "The last entry that is only in a snapshot."),
+    of("dfs_sequencer_follower_lag_entries", Gauge, &["voter", "follower"], "Entries that another voter does not have yet; told by the leader."),
+    of("dfs_sequencer_queue_depth", Gauge, &["voter", "queue"], "What waits: callers of End, writes to the journal."),
+    of("dfs_sequencer_queue_bound", Gauge, &["voter", "queue"], "How much of it may wait; past it, askers do."),
+    of("dfs_sequencer_cuts_total", Counter, VOTER, "Cuts since the cluster was made."),
+    of("dfs_sequencer_cuts_held", Gauge, VOTER, "Cuts that somebody may still ask for."),
+    of("dfs_sequencer_next_lsn", Gauge, VOTER, "The first LSN that no record has yet."),
+    of("dfs_sequencer_log_time_seconds", Gauge, VOTER, "Log time of the last cut, since 1970."),
+    of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
+    of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
+    of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
+    of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units: live, gone; told by the leader."),
+    of("dfs_sequencer_replica_lag_records", Gauge, &["voter", "node"], "Records that a materializer has not folded yet, by its last beat; told by the leader."),
+    of("dfs_sequencer_replica_lag_seconds", Gauge, &["voter", "node"], "Log time since the first cut that it has not folded whole, as far as cuts are held; told by the leader."),
+];
+
+const QUEUE: (&str, &str) = ("dfs_sequencer_queue_depth", "dfs_sequencer_queue_bound");
+
+impl SequencerRole {
+    /// Term, vote, leader, and how far everybody is: what `/raft` shows.
+    pub fn group_status(&self) -> v1::GroupStatus {
+        self.view().describe()
+    }
+
+    /// All its figures as they are now.
+    pub fn samples(&self) -> Vec<Sample> {
+        let status = self.group_status();
+        let (journal, calls, ends) = self.counts();
+        let mut samples = Samples::of("voter", status.voter);
+        let (total, seconds) = (
+            "dfs_sequencer_requests_total",
+            "dfs_sequencer_request_seconds",
+        );
+        calls.sample(total, seconds, &mut samples);
+        let syncs = Figure::Spread(journal.syncs.read());
+        samples.add("dfs_sequencer_fsync_seconds", &[], syncs);
+        samples.queue(QUEUE, "end_callers", (ends, CALLERS_QUEUED));
+        samples.queue(QUEUE, "journal_writes", (journal.queued(), WRITES_QUEUED));
+        group(&status, &mut samples);
+        let leads = status.role == "leader";
+        self.shared_board()
+            .with(|seen| order(seen, leads, &mut samples));
+        samples.all
+    }
+}
+
+fn group(status: &v1::GroupStatus, samples: &mut Samples) {
+    for role in ROLES {
+        let is = f64::from(u8::from(role == status.role));
+        samples.add("dfs_sequencer_role", &[("role", role)], Figure::Level(is));
+    }
+    samples.level("dfs_sequencer_term", status.term);
+    samples.level("dfs_sequencer_leader", status.leader);
+    samples.level("dfs_sequencer_last_index", status.last_index);
+    samples.level("dfs_sequencer_committed_index", status.committed_index);
+    samples.level("dfs_sequencer_applied_index", status.applied_index);
+    samples.level("dfs_sequencer_purged_index", status.purged_index);
+    if status.role != "leader" {
+        return;
+    }
+    for member in status.group.iter().filter(|m| m.id != status.voter) {
+        let lag = status.last_index.saturating_sub(member.matched_index);
+        let follower = member.id.to_string();
+        let labels = [("follower", follower.as_str())];
+        let lag = Figure::Level(lag as f64);
+        samples.add("dfs_sequencer_follower_lag_entries", &labels, lag);
+    }
+}
+
+fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
+    let order = &seen.order;
+    samples.count("dfs_sequencer_cuts_total", order.cut_seq);
+    samples.level("dfs_sequencer_cuts_held", order.cuts.len() as u64);
+    samples.level("dfs_sequencer_next_lsn", order.next_lsn);
+    let log_time = Figure::Level(order.log_time_us as f64 / 1e6);
+    samples.add("dfs_sequencer_log_time_seconds", &[], log_time);
+    let open = order.lanes.values().filter(|lane| !lane.sealed).count();
+    samples.level("dfs_sequencer_lanes_open", open as u64);
+    let halted = u64::from(seen.went_back.is_some());
+    samples.level("dfs_sequencer_halted", halted);
+    if !leads {
+        return;
+    }
+    let members = seen.members();
+    let gone = members.members.iter().filter(|m| m.gone && !m.removed);
+    samples.level("dfs_sequencer_members_gone", gone.count() as u64);
+    let live = members.units.iter().filter(|unit| unit.live).count();
+    for (state, units) in [("live", live), ("gone", members.units.len() - live)] {
+        let units = Figure::Level(units as f64);
+        samples.add("dfs_sequencer_units", &[("state", state)], units);
+    }
+    let materializers = members.members.iter().filter(|m| {
+        let folds = m.roles.iter().any(|role| role == "materializer");
+        folds && !m.removed
+    });
+    for member in materializers {
+        replica(seen, member, samples);
+    }
+}
+
+fn replica(seen: &Seen, member: &v1::Member, samples: &mut Samples) {
+    let order = &seen.order;
+    let behind = (order.next_lsn.saturating_sub(1)).saturating_sub(member.applied_lsn);
+    let missing = order.cuts.iter().find(|cut| {
+        let records: u64 = cut.lanes.iter().map(|l| l.to_idx - l.from_idx).sum();
+        cut.first_lsn + records > member.applied_lsn + 1
+    });
+    let since = missing.filter(|_| behind > 0).map(|cut| cut.log_time_us);
+    let seconds = since.map_or(0, |us| order.log_time_us.saturating_sub(us)) as f64 / 1e6;
+    let node = member.node_id.to_string();
+    let labels = [("node", node.as_str())];
+    let records = Figure::Level(behind as f64);
+    samples.add("dfs_sequencer_replica_lag_records", &labels, records);
+    let seconds = Figure::Level(seconds);
+    samples.add("dfs_sequencer_replica_lag_seconds", &labels, seconds);
+}
