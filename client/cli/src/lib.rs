@@ -3,6 +3,9 @@
 //! # Map
 //! - [`globals`], `commands/VERB.rs`: the flags that every command has; one command, one file
 //! - [`Call`] (`call.rs`): one invocation; `remote.rs`: the way to its cluster
+//! - `expand.rs`, `glob.rs`: patterns in addresses become the addresses that match
+//! - `links.rs`, `owner.rs`, `attributes.rs`, `mode.rs`: what chmod, chown and touch mean
+//! - `predicate.rs`: what find asks of an entry
 //! - `target.rs`, `local.rs`, `transfer.rs`, `walk.rs`, `wrote.rs`: what several commands share
 //! - [`address`], [`moment`], `calendar`: `[profile:][tree:]/path[@when]`
 //! - [`output`], `json`, `entry`, `record`, `status`, `figures`, `quote`: what goes to standard output
@@ -15,21 +18,29 @@
 //! - C3 Every write that took effect prints its LSN; with `--dry-run` nothing is written.
 //! - C4 Names are bytes: whatever the system holds can be addressed, and printed without harm.
 //! - C5 A reader that closes our output ends the command without a word.
+//! - C6 A pattern is looked for only where something is named that is there (`Call::meant`), at one LSN;
+//!   a name that exists as it is typed is that name.
 pub mod address;
 pub mod ask;
+mod attributes;
 mod calendar;
 mod call;
 mod commands;
 mod entry;
 pub mod exit;
+mod expand;
 pub mod failure;
 mod figures;
+mod glob;
 pub mod globals;
 mod json;
+mod links;
 mod local;
 mod mode;
 pub mod moment;
 pub mod output;
+mod owner;
+mod predicate;
 pub mod profile;
 mod progress;
 mod quote;

@@ -1,4 +1,5 @@
 //! Local files as sources and targets: plain paths, `file:…`, and `-` for standard input or output.
+use crate::call::say;
 use crate::failure::{Failure, Outcome};
 use crate::quote;
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes read at once: large enough that the switch to a blocking thread does not count.
@@ -45,6 +47,25 @@ impl Local {
 pub(crate) fn is_directory_to_enter(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     bytes.ends_with(b"/") || bytes == b"." || bytes.ends_with(b"/.") || bytes.ends_with(b"..")
+}
+
+/// What is written as `file:…`, and only that.
+pub(crate) fn explicit(argument: &OsStr) -> Option<Local> {
+    let marked = argument.as_bytes().starts_with(b"file:");
+    marked.then(|| Local::parse(argument))
+}
+
+/// The nearest time that fits, said aloud where it is another.
+pub(crate) fn mtime_ns(path: &Path, metadata: &std::fs::Metadata) -> i64 {
+    let ns = metadata.mtime().checked_mul(1_000_000_000);
+    let ns = ns.and_then(|ns| ns.checked_add(metadata.mtime_nsec()));
+    ns.unwrap_or_else(|| {
+        let shown = quote::shown(path.as_os_str().as_bytes());
+        say(&format!(
+            "warning: the time of {shown} is before 1677 or after 2262: stored with the nearest that fits"
+        ));
+        if metadata.mtime() < 0 { i64::MIN } else { i64::MAX }
+    })
 }
 
 /// The last name, also of `.` and `a/..`.

@@ -25,14 +25,25 @@ pub struct Walked {
     pub lsn: u64,
 }
 
-type Listing = (Address, Result<Seen<Page>, Refusal>);
+/// A directory, or the rest of it after a name.
+#[derive(Clone)]
+struct Todo {
+    directory: Address,
+    after: Vec<u8>,
+    /// Of what it holds.
+    depth: usize,
+}
+
+type Listing = (Todo, Result<Seen<Page>, Refusal>);
 
 struct Walk {
     fs: Fs,
     when: When,
-    /// Directories, or the rest of them after a name, that are not yet asked for. Bounded by the
+    /// What is not yet asked for. Bounded by the
     /// directories of the tree, the newest first, so in practice by its depth times its breadth.
-    todo: Vec<(Address, Vec<u8>)>,
+    todo: Vec<Todo>,
+    /// Names below the root; nothing deeper is listed.
+    depth_max: usize,
     listing: VecDeque<Task<Listing>>,
     ready: VecDeque<Walked>,
 }
@@ -41,6 +52,16 @@ impl Fs {
     /// All entries below `at`, without itself; nothing when it is no directory. A directory comes
     /// before what it holds; apart from that the order is not defined.
     pub fn walk(&self, at: &Address, when: When) -> BoxStream<'static, Result<Walked, Refusal>> {
+        self.walk_to(at, when, usize::MAX)
+    }
+
+    /// The same down to this depth: 1 is what `at` itself holds.
+    pub fn walk_to(
+        &self,
+        at: &Address,
+        when: When,
+        depth_max: usize,
+    ) -> BoxStream<'static, Result<Walked, Refusal>> {
         let begun = (self.clone(), at.clone(), when);
         let walk = stream::once(async move {
             let (fs, at, when) = begun;
@@ -51,7 +72,12 @@ impl Fs {
             let walk = Walk {
                 fs,
                 when,
-                todo: vec![(at, Vec::new())],
+                todo: vec![Todo {
+                    directory: at,
+                    after: Vec::new(),
+                    depth: 1,
+                }],
+                depth_max,
                 listing: VecDeque::new(),
                 ready: VecDeque::new(),
             };
@@ -77,34 +103,42 @@ impl Walk {
             self.listing.pop_front();
             let stopped =
                 |_| Refusal::new(Code::Unavailable, "the walk", "this client is stopping");
-            let (directory, page) = listed.map_err(stopped)?;
-            self.take(&directory, page?)?;
+            let (listed, page) = listed.map_err(stopped)?;
+            self.take(listed, page?)?;
         }
     }
 
     fn start(&mut self) {
         while self.listing.len() < LISTINGS_MAX {
-            let Some((directory, after)) = self.todo.pop() else {
+            let Some(todo) = self.todo.pop() else {
                 return;
             };
             let (fs, when) = (self.fs.clone(), self.when);
             self.listing
                 .push_back(self.fs.env().spawn("walk", async move {
-                    let page = fs.list(&directory, when, &after, PAGE_ENTRIES).await;
-                    (directory, page)
+                    let asked = fs.list(&todo.directory, when, &todo.after, PAGE_ENTRIES);
+                    let page = asked.await;
+                    (todo, page)
                 }));
         }
     }
 
-    fn take(&mut self, directory: &Address, page: Seen<Page>) -> Result<(), Refusal> {
+    fn take(&mut self, listed: Todo, page: Seen<Page>) -> Result<(), Refusal> {
         if let (true, Some(last)) = (page.more, page.entries.last()) {
-            self.todo.push((directory.clone(), last.name.to_vec()));
+            self.todo.push(Todo {
+                after: last.name.to_vec(),
+                ..listed.clone()
+            });
         }
         let lsn = page.lsn;
         for entry in page.value.entries {
-            let address = directory.join(&entry.name)?;
-            if entry.is_directory() && entry.children > 0 {
-                self.todo.push((address.clone(), Vec::new()));
+            let address = listed.directory.join(&entry.name)?;
+            if entry.is_directory() && entry.children > 0 && listed.depth < self.depth_max {
+                self.todo.push(Todo {
+                    directory: address.clone(),
+                    after: Vec::new(),
+                    depth: listed.depth + 1,
+                });
             }
             self.ready.push_back(Walked {
                 address,

@@ -1,5 +1,5 @@
 //! The tree of commands. What is not built yet is not in it.
-use crate::{bench, completions, config, dev, serve};
+use crate::{bench, completions, config, dev, man, serve};
 use clap::{Parser, Subcommand};
 use dfs_cli::globals::Globals;
 
@@ -14,6 +14,9 @@ use dfs_cli::globals::Globals;
 #[command(
     after_help = "Addresses are [profile:][tree:]/path[@when]; @when is an LSN (@1219), a time (@2026-11-19T10:00Z),
 so long ago (@-5m) or @head, and @@ a literal @.
+Patterns in addresses of what is there (quote them for the shell): * and ? within a name, [a-z],
+{a,b}, and ** for directories of any depth; \\* is a literal *. A name that exists as it is typed is
+that name. @when stands behind the pattern: '/demo/**/*.txt@-1h'. No match is exit code 3.
 
 First steps:
   dfsctl dev demo              see it work
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Config(config::Args),
     /// Print completions for a shell
     Completions(completions::Args),
+    /// Print manual pages
+    Man(man::Args),
 }
 
 #[cfg(test)]

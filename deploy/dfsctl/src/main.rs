@@ -5,6 +5,7 @@
 //! - `bench/`: bench/load on a system of its own
 //! - `config/`: configurations of processes
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
+//! - `completions.rs`, `man.rs`: what shells and manuals are given
 //! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;
 mod bench;
@@ -12,6 +13,7 @@ mod completions;
 mod config;
 mod dev;
 mod logging;
+mod man;
 mod serve;
 mod system;
 mod usage;
@@ -64,7 +66,9 @@ fn lines(command: &Command) -> Lines {
     match command {
         Command::Serve(_) => Lines::Json,
         Command::Dev(_) | Command::Bench(_) => Lines::Short,
-        Command::Client(_) | Command::Completions(_) | Command::Config(_) => Lines::IfAsked,
+        Command::Client(_) | Command::Completions(_) | Command::Config(_) | Command::Man(_) => {
+            Lines::IfAsked
+        }
     }
 }
 
@@ -73,7 +77,7 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
     let many = match command {
         Command::Client(command) => command.is_bulk(),
         Command::Dev(_) | Command::Serve(_) | Command::Bench(_) => true,
-        Command::Completions(_) | Command::Config(_) => false,
+        Command::Completions(_) | Command::Config(_) | Command::Man(_) => false,
     };
     let mut builder = match many {
         true => Builder::new_multi_thread(),
@@ -88,6 +92,7 @@ async fn run(arguments: Arguments) -> Exit {
         Command::Client(command) => interruptible(&call, dfs_cli::run(&call, command)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
         Command::Config(args) => system::end(&call, config::run(&call, &args)),
+        Command::Man(args) => call.end(man::run(&args)),
         // These stop what they started before they end, and watch for signals themselves.
         Command::Serve(args) => {
             let done = Box::pin(serve::run(&call, args)).await;

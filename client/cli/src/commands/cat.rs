@@ -16,7 +16,8 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
-    call.each(&args.paths, |path| show(call, path)).await
+    let paths = call.meant(&args.paths).await?;
+    call.each(&paths, |path| show(call, path)).await
 }
 
 async fn show(call: &Call, path: &OsString) -> Outcome {

@@ -37,7 +37,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     });
     let mut list = call.output.list("ChecksumList", columns.to_vec());
     let mut lsn = 0;
-    for path in &args.paths {
+    for path in &call.meant(&args.paths).await? {
         match sum(call, path, args.read).await {
             Ok((at, item)) => {
                 lsn = at;

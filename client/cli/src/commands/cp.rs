@@ -39,8 +39,9 @@ pub struct Args {
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     let (sources, target) = target::split(&args.paths)?;
     let target = call.target(target).await?;
-    let into = target.typed.directory || sources.len() > 1;
-    call.each(sources, |source| copy(call, source, &target, into, &args))
+    let (sources, several) = call.several(sources).await?;
+    let into = target.typed.directory || several;
+    call.each(&sources, |source| copy(call, source, &target, into, &args))
         .await
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     ];
     let mut list = call.output.list("UsageList", columns);
     let mut last_lsn = 0;
-    for path in &args.paths {
+    for path in &call.meant(&args.paths).await? {
         match sums(call, path, args.depth).await {
             Ok((lsn, sums)) => {
                 last_lsn = lsn;

@@ -43,8 +43,8 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
         [] => (&[] as &[OsString], here),
     };
     let target = Local::parse(target);
-    let many = sources.len() > 1;
-    call.each(sources, |source| get(call, source, &target, many, &args))
+    let (sources, many) = call.several(sources).await?;
+    call.each(&sources, |source| get(call, source, &target, many, &args))
         .await
 }
 

@@ -22,7 +22,8 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
-    call.each(&args.paths, |path| show(call, path, &args)).await
+    let paths = call.meant(&args.paths).await?;
+    call.each(&paths, |path| show(call, path, &args)).await
 }
 
 async fn show(call: &Call, path: &OsString, args: &Args) -> Outcome {

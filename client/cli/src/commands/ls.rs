@@ -36,6 +36,7 @@ pub struct Args {
 struct Lister<'a> {
     call: &'a Call,
     args: &'a Args,
+    titled: bool,
     detail: Detail,
     list: List<'a>,
     /// Where the last page was read.
@@ -44,6 +45,7 @@ struct Lister<'a> {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
+    let paths = call.meant(&args.paths).await?;
     let detail = match (call.globals.output, args.long) {
         (Format::Wide, _) => Detail::Wide,
         (_, true) => Detail::Long,
@@ -53,12 +55,13 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     let mut lister = Lister {
         call,
         args: &args,
+        titled: args.recursive || paths.len() > 1,
         detail,
         list,
         lsn: 0,
         more: false,
     };
-    for path in &args.paths {
+    for path in &paths {
         match lister.path(path).await {
             Err(failure) if !failure.silent => call.failed(&failure),
             outcome => outcome?,
@@ -80,11 +83,10 @@ impl Lister<'_> {
             let item = entry::item(&seen.value, place.at.path(), &shown, self.detail);
             return self.list.push(seen.lsn, item);
         }
-        let titled = self.args.recursive || self.args.paths.len() > 1;
         // Read where the stat was: what is listed is one moment.
         let mut directories = vec![place.pinned(seen.lsn)];
         while let Some(directory) = directories.pop() {
-            if titled {
+            if self.titled {
                 self.list.heading(&format!("{}:", directory.typed))?;
             }
             let below = self.directory(&directory).await?;

@@ -3,11 +3,15 @@ mod append;
 mod cat;
 mod checksum;
 mod chmod;
+mod chown;
 mod connect;
 mod cp;
+mod df;
 mod du;
+mod find;
 mod get;
 mod head;
+mod ln;
 mod log;
 mod log_snapshot;
 mod ls;
@@ -21,6 +25,7 @@ mod stat;
 mod status;
 mod tail;
 mod test;
+mod touch;
 mod tree;
 mod truncate;
 mod verify;
@@ -62,6 +67,8 @@ pub enum Command {
     Truncate(truncate::Args),
     /// Show everything known of an entry
     Stat(stat::Args),
+    /// Find entries by name, size, time and more
+    Find(find::Args),
     /// Show directories as a picture
     Tree(tree::Args),
     /// Sum up sizes
@@ -72,6 +79,14 @@ pub enum Command {
     Test(test::Args),
     /// Change permission bits
     Chmod(chmod::Args),
+    /// Change owner and group
+    Chown(chown::Args),
+    /// Make symbolic links
+    Ln(ln::Args),
+    /// Make empty files, set times
+    Touch(touch::Args),
+    /// Show how much room there is
+    Df(df::Args),
     /// Read the log
     #[command(subcommand)]
     Log(log::Args),
@@ -106,20 +121,21 @@ impl Command {
     /// What is said behind `cannot`.
     fn verb(&self) -> &'static str {
         match self {
-            Command::Ls(_) | Command::Tree(_) => "list",
+            Command::Ls(_) | Command::Tree(_) | Command::Find(_) => "list",
             Command::Cp(_) => "copy",
             Command::Mv(_) => "move",
             Command::Rm(_) => "remove",
             Command::Mkdir(_) => "make",
+            Command::Ln(_) => "link",
             Command::Put(_) => "put",
             Command::Get(_) => "get",
             Command::Append(_) => "append to",
             Command::Truncate(_) => "truncate",
             Command::Du(_) | Command::Checksum(_) => "sum up",
-            Command::Chmod(_) => "change",
+            Command::Chmod(_) | Command::Chown(_) | Command::Touch(_) => "change",
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
             Command::Stat(_) | Command::Test(_) => "look at",
-            Command::Log(_) | Command::Verify(_) | Command::Status(_) => "read",
+            Command::Log(_) | Command::Verify(_) | Command::Status(_) | Command::Df(_) => "read",
             Command::Node(_) | Command::Profile(_) | Command::Connect(_) | Command::Version(_) => {
                 "do"
             }
@@ -145,11 +161,16 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Append(args) => Box::pin(append::run(call, args)).await,
         Command::Truncate(args) => Box::pin(truncate::run(call, args)).await,
         Command::Stat(args) => Box::pin(stat::run(call, args)).await,
+        Command::Find(args) => Box::pin(find::run(call, args)).await,
         Command::Tree(args) => Box::pin(tree::run(call, args)).await,
         Command::Du(args) => Box::pin(du::run(call, args)).await,
         Command::Checksum(args) => Box::pin(checksum::run(call, args)).await,
         Command::Test(args) => Box::pin(test::run(call, args)).await,
         Command::Chmod(args) => Box::pin(chmod::run(call, args)).await,
+        Command::Chown(args) => Box::pin(chown::run(call, args)).await,
+        Command::Ln(args) => Box::pin(ln::run(call, args)).await,
+        Command::Touch(args) => Box::pin(touch::run(call, args)).await,
+        Command::Df(args) => Box::pin(df::run(call, args)).await,
         Command::Log(args) => Box::pin(log::run(call, args)).await,
         Command::Verify(args) => Box::pin(verify::run(call, args)).await,
         Command::Status(args) => Box::pin(status::run(call, args)).await,

@@ -24,8 +24,9 @@ pub struct Args {
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     let (sources, target) = target::split(&args.paths)?;
     let target = call.target(target).await?;
-    let into = target.typed.directory || sources.len() > 1;
-    call.each(sources, |source| {
+    let (sources, several) = call.several(sources).await?;
+    let into = target.typed.directory || several;
+    call.each(&sources, |source| {
         rename(call, source, &target, into, args.no_replace)
     })
     .await

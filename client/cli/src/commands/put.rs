@@ -1,5 +1,5 @@
 //! `dfsctl put`: local files, directories and standard input into the system.
-use crate::call::{Call, Place, say};
+use crate::call::{Call, Place};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::local::{self, Local};
@@ -146,24 +146,11 @@ async fn put_conditionally(
         mode: Some(metadata.mode() & 0o7777),
         uid: Some(metadata.uid()),
         gid: Some(metadata.gid()),
-        mtime_ns: Some(mtime_ns(path, metadata)),
+        mtime_ns: Some(local::mtime_ns(path, metadata)),
         size: Some(metadata.len()),
         ..WriteOptions::default()
     };
     put_one(call, &Local::Path(path.into()), place, options, args).await
-}
-
-/// The nearest time that fits, said aloud where it is another.
-fn mtime_ns(path: &Path, metadata: &std::fs::Metadata) -> i64 {
-    let ns = metadata.mtime().checked_mul(1_000_000_000);
-    let ns = ns.and_then(|ns| ns.checked_add(metadata.mtime_nsec()));
-    ns.unwrap_or_else(|| {
-        let shown = quote::shown(path.as_os_str().as_bytes());
-        say(&format!(
-            "warning: the time of {shown} is before 1677 or after 2262: stored with the nearest that fits"
-        ));
-        if metadata.mtime() < 0 { i64::MIN } else { i64::MAX }
-    })
 }
 
 async fn put_one(

@@ -30,8 +30,8 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
-    call.each(&args.paths, |path| remove(call, path, &args))
-        .await
+    let paths = call.meant(&args.paths).await?;
+    call.each(&paths, |path| remove(call, path, &args)).await
 }
 
 async fn remove(call: &Call, path: &OsString, args: &Args) -> Outcome {

@@ -34,7 +34,8 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
-    if args.follow && args.paths.len() > 1 {
+    let paths = call.meant(&args.paths).await?;
+    if args.follow && paths.len() > 1 {
         let what = "cannot follow several files";
         let why = "their bytes would be mixed";
         return Err(Failure::usage(
@@ -43,7 +44,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
             "Follow each in a terminal of its own",
         ));
     }
-    call.each(&args.paths, |path| show(call, path, &args)).await
+    call.each(&paths, |path| show(call, path, &args)).await
 }
 
 async fn show(call: &Call, path: &OsString, args: &Args) -> Outcome {

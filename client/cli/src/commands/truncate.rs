@@ -21,8 +21,8 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
-    call.each(&args.paths, |path| cut(call, path, args.size))
-        .await
+    let paths = call.meant(&args.paths).await?;
+    call.each(&paths, |path| cut(call, path, args.size)).await
 }
 
 async fn cut(call: &Call, path: &OsString, size: u64) -> Outcome {

@@ -8,3 +8,4 @@ mod nodes;
 mod refusals;
 mod strangers;
 mod system;
+mod transcript;

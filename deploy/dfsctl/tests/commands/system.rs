@@ -47,12 +47,18 @@ impl System {
         I: IntoIterator<Item: AsRef<OsStr>>,
     {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dfsctl"));
-        command.args(words).current_dir(self.scratch.path());
-        command.env_clear().env("USER", "tester");
-        command.env("DFSCTL_CONFIG", self.path("config.toml"));
-        command.env("DFSCTL_DEV_DIR", self.path("dev"));
+        command.args(words).env_clear();
+        self.settle(&mut command);
         command.stdin(Stdio::null());
         command
+    }
+
+    /// In this test's directory, with its profile.
+    pub(crate) fn settle(&self, command: &mut Command) {
+        command.current_dir(self.scratch.path());
+        command.env("USER", "tester");
+        command.env("DFSCTL_CONFIG", self.path("config.toml"));
+        command.env("DFSCTL_DEV_DIR", self.path("dev"));
     }
 
     pub(crate) fn run<I>(&self, words: I) -> Ended

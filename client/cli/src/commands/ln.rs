@@ -1,0 +1,74 @@
+//! `dfsctl ln`: symbolic links.
+use crate::call::{Call, Place};
+use crate::failure::{Failure, Outcome};
+use crate::quote;
+use crate::wrote::Wrote;
+use dfs_fs::Committed;
+use serde_json::json;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "TARGET is stored as it is typed, byte for byte, and need not exist: no address, no moment, no @@.
+Readers resolve it from the directory of the link. With a / at its end LINK is a directory to make
+the link in, by the last name of TARGET.
+
+Examples:
+  dfsctl ln -s a.txt /demo/latest
+  dfsctl ln -sf b.txt /demo/latest          point it elsewhere, in one record
+  dfsctl ln -s ../photos/1.jpg /demo/"
+)]
+pub struct Args {
+    /// What the link says
+    #[arg(value_name = "TARGET")]
+    target: OsString,
+    /// Where the link is made
+    #[arg(value_name = "LINK")]
+    link: OsString,
+    /// A symbolic link
+    #[arg(short, long)]
+    symbolic: bool,
+    /// Replace a file or a link that is there
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
+    let target = args.target.as_bytes();
+    let shown = quote::shown(target);
+    if !args.symbolic {
+        let why = "one entry has one name here: there are no hard links";
+        let advice = "Make a symbolic link (-s), or a copy that shares the bytes (dfsctl cp)";
+        return Err(Failure::usage(format!("cannot link {shown}"), why, advice));
+    }
+    let place = place(call.target(&args.link).await?, target)?;
+    let done = match call.globals.dry_run {
+        true => Committed::default(),
+        false => place.fs.symlink(&place.at, target, args.force).await?,
+    };
+    call.wrote(Wrote {
+        kind: "Linked",
+        did: "linked",
+        place: &place,
+        more: format!(" to {shown}"),
+        fields: json!({ "target": String::from_utf8_lossy(target), "inode": done.inode }),
+        lsn: done.lsn,
+    })
+}
+
+/// `link`, or in it the last name of the target.
+fn place(link: Place, target: &[u8]) -> Outcome<Place> {
+    if !link.typed.directory {
+        return Ok(link);
+    }
+    let name = target.rsplit(|b| *b == b'/').find(|name| !name.is_empty());
+    match name {
+        Some(name) if name != b"." && name != b".." => link.join(name),
+        _ => {
+            let what = format!("no name for the link in {}", link.typed);
+            let advice = "Say the name of the link, without a / at its end";
+            Err(Failure::usage(what, "the target has no last name", advice))
+        }
+    }
+}
