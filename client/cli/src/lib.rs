@@ -5,6 +5,7 @@
 //! - [`Call`] (`call.rs`): one invocation; `remote.rs`: the way to its cluster
 //! - `expand.rs`, `glob.rs`: patterns in addresses become the addresses that match
 //! - `links.rs`, `owner.rs`, `attributes.rs`, `mode.rs`: what chmod, chown and touch mean
+//! - `sides.rs`, `filter.rs`: what diff and sync compare, and what they leave out
 //! - `predicate.rs`: what find asks of an entry
 //! - `target.rs`, `local.rs`, `transfer.rs`, `walk.rs`, `wrote.rs`: what several commands share
 //! - [`address`], [`moment`], `calendar`: `[profile:][tree:]/path[@when]`
@@ -31,6 +32,7 @@ pub mod exit;
 mod expand;
 pub mod failure;
 mod figures;
+mod filter;
 mod glob;
 pub mod globals;
 mod json;
@@ -46,6 +48,7 @@ mod progress;
 mod quote;
 mod record;
 mod remote;
+mod sides;
 mod status;
 mod target;
 mod transfer;

@@ -1,4 +1,4 @@
-//! What put and get share: how they are tuned, watched, and what they say in the end.
+//! What put, get and sync share: how they are tuned, watched, and what they say in the end.
 use crate::call::{Call, Place, say};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -139,7 +139,7 @@ pub(crate) fn tell(
         fields: json!({
             "files": counts.files, "directories": counts.directories, "symlinks": counts.symlinks,
             "bytes": counts.bytes, "skipped_files": counts.skipped_files,
-            "skipped_bytes": counts.skipped_bytes, "failed": counts.failed,
+            "skipped_bytes": counts.skipped_bytes, "removed": counts.removed, "failed": counts.failed,
             "retries": counts.retries, "times_cut": counts.times_cut, "took_ms": took.as_millis() as u64,
         }),
         lsn: counts.lsn,
@@ -147,7 +147,11 @@ pub(crate) fn tell(
 }
 
 fn tell_failures(call: &Call, did: &str, summary: &Summary) {
-    let doing = if did == "got" { "get" } else { did };
+    let doing = match did {
+        "got" => "get",
+        "synced" => "sync",
+        did => did,
+    };
     let mut exit = Exit::Done;
     for failed in &summary.failures {
         let mut failure = Failure::from(failed.refusal.clone());
@@ -180,7 +184,7 @@ fn verdict(worst: Exit, some_done: bool) -> Exit {
 }
 
 fn done_of(counts: &Counts) -> u64 {
-    counts.files + counts.symlinks + counts.directories + counts.skipped_files
+    counts.files + counts.symlinks + counts.directories + counts.skipped_files + counts.removed
 }
 
 /// What there is although something failed. Nothing beside the failure of a single file.
@@ -221,6 +225,9 @@ fn sentence(counts: &Counts, took: Duration) -> String {
             ", {} there and equal",
             figures::thousands(counts.skipped_files)
         ));
+    }
+    if counts.removed > 0 {
+        text.push_str(&format!(", {} removed", figures::thousands(counts.removed)));
     }
     if counts.retries > 0 {
         text.push_str(&format!(

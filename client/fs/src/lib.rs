@@ -7,6 +7,7 @@
 //! - `dialog/`: one request stream per materializer, who they are, reads that try again.
 //! - `session/`: the session, its slots, one mutation exactly once.
 //! - `placing.rs`: what `dfs-extents` asks the primary of shard 0.
+//! - [`compare`]: two trees side by side, local or remote, at any moment.
 //! - `walk.rs`, `du.rs`, `follow.rs`: made of the operations.
 //! - [`transfer`]: whole trees up and down.
 //!
@@ -21,6 +22,7 @@
 //! - F6 A tree is read at one LSN.
 
 mod address;
+pub mod compare;
 mod config;
 mod dialog;
 mod du;

@@ -1,16 +1,19 @@
-//! Whole trees between the local file system and the cluster, in parallel, with bounded memory.
+//! Whole trees between the local file system and the cluster, in parallel, with bounded memory: put and get,
+//! and sync, which moves by them what a comparison finds.
 
 mod get;
 mod get_file;
-mod local;
+pub(crate) mod local;
 mod progress;
 mod put;
 mod put_file;
 mod schedule;
+mod sync;
 mod tally;
 
 pub use get_file::unfinished;
 pub use progress::{Counts, Failure, Progress, Summary};
+pub use sync::{SyncOptions, sync};
 
 /// How a tree is transferred.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod chown;
 mod connect;
 mod cp;
 mod df;
+mod diff;
 mod du;
 mod find;
 mod get;
@@ -23,6 +24,7 @@ mod put;
 mod rm;
 mod stat;
 mod status;
+mod sync;
 mod tail;
 mod test;
 mod touch;
@@ -67,6 +69,10 @@ pub enum Command {
     Truncate(truncate::Args),
     /// Show everything known of an entry
     Stat(stat::Args),
+    /// Show in what two trees differ
+    Diff(diff::Args),
+    /// Make one tree like another
+    Sync(sync::Args),
     /// Find entries by name, size, time and more
     Find(find::Args),
     /// Show directories as a picture
@@ -110,12 +116,15 @@ pub enum Command {
 impl Command {
     /// Whether it moves enough bytes to be worth more than one thread.
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Command::Put(_) | Command::Get(_))
+        matches!(
+            self,
+            Command::Put(_) | Command::Get(_) | Command::Sync(_) | Command::Diff(_)
+        )
     }
 
     /// Whether it writes files on this machine that are not whole until they are renamed.
     pub fn leaves_files(&self) -> bool {
-        matches!(self, Command::Get(_))
+        matches!(self, Command::Get(_) | Command::Sync(_))
     }
 
     /// What is said behind `cannot`.
@@ -127,6 +136,8 @@ impl Command {
             Command::Rm(_) => "remove",
             Command::Mkdir(_) => "make",
             Command::Ln(_) => "link",
+            Command::Diff(_) => "compare",
+            Command::Sync(_) => "sync",
             Command::Put(_) => "put",
             Command::Get(_) => "get",
             Command::Append(_) => "append to",
@@ -161,6 +172,8 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Append(args) => Box::pin(append::run(call, args)).await,
         Command::Truncate(args) => Box::pin(truncate::run(call, args)).await,
         Command::Stat(args) => Box::pin(stat::run(call, args)).await,
+        Command::Diff(args) => Box::pin(diff::run(call, args)).await,
+        Command::Sync(args) => Box::pin(sync::run(call, args)).await,
         Command::Find(args) => Box::pin(find::run(call, args)).await,
         Command::Tree(args) => Box::pin(tree::run(call, args)).await,
         Command::Du(args) => Box::pin(du::run(call, args)).await,

@@ -28,7 +28,7 @@ pub(super) struct Get {
     pub(super) options: TransferOptions,
     pub(super) tally: Tally,
     pub(super) memory: Arc<Semaphore>,
-    when: When,
+    pub(super) when: When,
 }
 
 pub(super) struct Directory {
@@ -52,13 +52,7 @@ impl Fs {
         let moment = self.resolve(when).await?;
         let root = self.stat_with_content(remote, moment.when()).await?.value;
         progress.last_lsn.store(moment.lsn, Ordering::Relaxed);
-        let get = Arc::new(Get {
-            fs: self.clone(),
-            options,
-            tally: Tally::new(progress),
-            memory: Arc::new(Semaphore::new(LOADED_KIB_MAX)),
-            when: moment.when(),
-        });
+        let get = Arc::new(Get::new(self, options, progress, moment.when()));
         if root.is_directory() {
             let root = Directory::new(local.to_owned(), remote.clone(), &root);
             let jobs = get.options.jobs;
@@ -83,7 +77,7 @@ pub(super) fn attr_of(entry: &Entry) -> v1::Attr {
 }
 
 impl Directory {
-    fn new(local: PathBuf, remote: Address, entry: &Entry) -> Directory {
+    pub(super) fn new(local: PathBuf, remote: Address, entry: &Entry) -> Directory {
         Directory {
             local,
             remote,
@@ -93,6 +87,21 @@ impl Directory {
 }
 
 impl Get {
+    pub(super) fn new(
+        fs: &Fs,
+        options: TransferOptions,
+        progress: Arc<Progress>,
+        when: When,
+    ) -> Get {
+        Get {
+            fs: fs.clone(),
+            options,
+            tally: Tally::new(progress),
+            memory: Arc::new(Semaphore::new(LOADED_KIB_MAX)),
+            when,
+        }
+    }
+
     /// Made if it is not there; open for writing by its owner until it is finished.
     async fn make(&self, directory: &Directory) -> Result<(), Refusal> {
         let path = directory.local.clone();
@@ -189,7 +198,7 @@ impl Way for Get {
     async fn finish(&self, directory: &Directory) {
         let (path, attr) = (directory.local.clone(), directory.attr);
         let keep_owner = self.options.keep_owner;
-        let set = move || local::set_directory_attr(&path, &attr, keep_owner);
+        let set = move || local::set_path_attr(&path, &attr, keep_owner);
         if let Err(refusal) = self.fs.env().blocking(set).await {
             self.tally
                 .failed(&directory.local, &directory.remote, refusal);

@@ -21,7 +21,7 @@ use crate::entry::{Entry, Kind};
 
 /// What a file is called until it is whole; then comes a number that its own name says, so that the
 /// same get again finds what one that was killed has left.
-const UNFINISHED: &str = ".dfs-unfinished-";
+pub(super) const UNFINISHED: &str = ".dfs-unfinished-";
 
 /// Where a file of this name is written.
 pub fn unfinished(path: &Path) -> PathBuf {

@@ -102,6 +102,30 @@ pub(crate) fn join(directory: &Path, name: &[u8]) -> PathBuf {
     directory.join(OsString::from_vec(name.to_vec()))
 }
 
+/// Of names joined by `/`; none: the root itself, without a slash behind it.
+pub(crate) fn below(root: &Path, path: &[u8]) -> PathBuf {
+    match path {
+        b"" => root.to_path_buf(),
+        path => join(root, path),
+    }
+}
+
+/// What a get has not finished is nobody's file yet.
+pub(crate) fn is_unfinished(name: &[u8]) -> bool {
+    name.starts_with(super::get_file::UNFINISHED.as_bytes())
+}
+
+/// `all`: a directory with all below it; else only an empty one.
+pub(crate) fn remove(path: &Path, all: bool) -> Result<(), Refusal> {
+    let meta = fs::symlink_metadata(path).map_err(|e| refusal("looking at", path, &e))?;
+    let removed = match (meta.is_dir(), all) {
+        (true, true) => fs::remove_dir_all(path),
+        (true, false) => fs::remove_dir(path),
+        (false, _) => fs::remove_file(path),
+    };
+    removed.map_err(|e| refusal("removing", path, &e))
+}
+
 pub(crate) fn open(path: &Path) -> Result<File, Refusal> {
     // Not through a symlink that has taken the file's place meanwhile.
     let flags = rustix::fs::OFlags::RDONLY
@@ -150,12 +174,8 @@ pub(crate) fn set_attr_of(file: &File, attr: &v1::Attr, keep_owner: bool) -> Res
     Ok(())
 }
 
-/// Of a directory, when nothing below it changes any more.
-pub(crate) fn set_directory_attr(
-    path: &Path,
-    attr: &v1::Attr,
-    keep_owner: bool,
-) -> Result<(), Refusal> {
+/// Of a file, or of a directory below which nothing changes any more.
+pub(crate) fn set_path_attr(path: &Path, attr: &v1::Attr, keep_owner: bool) -> Result<(), Refusal> {
     let set = || {
         if keep_owner {
             std::os::unix::fs::lchown(path, Some(attr.uid), Some(attr.gid))?;

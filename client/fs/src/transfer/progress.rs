@@ -20,6 +20,7 @@ pub struct Progress {
     pub(crate) skipped_files: AtomicU64,
     pub(crate) skipped_bytes: AtomicU64,
     pub(crate) retries: AtomicU64,
+    pub(crate) removed: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) times_cut: AtomicU64,
     pub(crate) last_lsn: AtomicU64,
@@ -43,6 +44,8 @@ pub struct Counts {
     pub skipped_bytes: u64,
     pub retries: u64,
     pub failed: u64,
+    /// Entries that were only at the target of a sync; a local directory counts as one.
+    pub removed: u64,
     /// Of a put: whose mtime does not fit into 64 bits of ns, and became the nearest that does.
     pub times_cut: u64,
     /// The highest LSN of its records (a put), or the one it reads at (a get).
@@ -64,6 +67,7 @@ impl Progress {
             skipped_bytes: read(&self.skipped_bytes),
             retries: read(&self.retries),
             failed: read(&self.failed),
+            removed: read(&self.removed),
             times_cut: read(&self.times_cut),
             lsn: read(&self.last_lsn),
         }

@@ -47,7 +47,7 @@ pub(super) struct Directory {
 }
 
 #[derive(Clone)]
-struct Parent {
+pub(super) struct Parent {
     fresh: bool,
     touched: Arc<AtomicBool>,
 }
@@ -71,12 +71,7 @@ impl Fs {
     ) -> Result<Summary, Refusal> {
         let path = local.to_owned();
         let found = self.env().blocking(move || local::look(&path)).await?;
-        let put = Arc::new(Put {
-            fs: self.clone(),
-            options,
-            tally: Tally::new(progress),
-            memory: Arc::new(Semaphore::new(READ_KIB_MAX)),
-        });
+        let put = Arc::new(Put::new(self, options, progress));
         put.met(&found);
         put.make_parent(remote).await?;
         if found.kind == Kind::Directory {
@@ -91,7 +86,12 @@ impl Fs {
 }
 
 impl Directory {
-    fn new(local: PathBuf, remote: Address, found: &Found, parent: Option<Parent>) -> Directory {
+    pub(super) fn new(
+        local: PathBuf,
+        remote: Address,
+        found: &Found,
+        parent: Option<Parent>,
+    ) -> Directory {
         Directory {
             local,
             remote,
@@ -105,7 +105,16 @@ impl Directory {
 }
 
 impl Put {
-    async fn make_parent(&self, remote: &Address) -> Result<(), Refusal> {
+    pub(super) fn new(fs: &Fs, options: TransferOptions, progress: Arc<Progress>) -> Put {
+        Put {
+            fs: fs.clone(),
+            options,
+            tally: Tally::new(progress),
+            memory: Arc::new(Semaphore::new(READ_KIB_MAX)),
+        }
+    }
+
+    pub(super) async fn make_parent(&self, remote: &Address) -> Result<(), Refusal> {
         let Some(parent) = remote.parent().filter(|parent| !parent.is_root()) else {
             return Ok(());
         };

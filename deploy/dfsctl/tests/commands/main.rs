@@ -7,5 +7,6 @@ mod formats;
 mod nodes;
 mod refusals;
 mod strangers;
+mod syncing;
 mod system;
 mod transcript;

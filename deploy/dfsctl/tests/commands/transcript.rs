@@ -20,6 +20,16 @@ fn patterns() {
 }
 
 #[test]
+fn diff() {
+    replay("diff");
+}
+
+#[test]
+fn sync() {
+    replay("sync");
+}
+
+#[test]
 fn find() {
     replay("find");
 }
@@ -60,7 +70,8 @@ fn run(system: &System, command: &str) -> Ended {
     );
     let mut sh = Command::new("sh");
     // Whatever the machine says elsewhere: names sort by bytes, times are UTC.
-    sh.args(["-c", command])
+    let command = format!("umask 022; {command}");
+    sh.args(["-c", &command])
         .env_clear()
         .env("LC_ALL", "C")
         .env("TZ", "UTC")
@@ -121,6 +132,9 @@ fn variable(text: &str, before: &str) -> Option<(usize, &'static str)> {
         let hex = text.bytes().take_while(u8::is_ascii_hexdigit).count();
         return (hex == 16).then_some((hex, "ID"));
     }
+    if after("@") && digits > 0 && !before.ends_with("@@") {
+        return Some((digits, "N"));
+    }
     if after("127.0.0.1:") && digits > 0 {
         return Some((digits, "PORT"));
     }
@@ -164,6 +178,7 @@ fn what_differs_from_run_to_run_is_left_out() {
         ),
         ("{\"lsn\":7,\"size\": 5}", "{\"lsn\":N,\"size\": 5}"),
         ("  \"mtime_ns\": 99,", "  \"mtime_ns\": N,"),
+        ("synced /a@15  1 file", "synced /a@N  1 file"),
         ("2 units at 127.0.0.1:9010", "2 units at 127.0.0.1:PORT"),
     ] {
         assert_eq!(steady(line), instead);

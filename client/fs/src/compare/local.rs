@@ -1,0 +1,112 @@
+//! A local tree in the order of its names. Of each directory on the way down all names are held, because
+//! the operating system gives them in no order.
+
+use std::path::PathBuf;
+
+use dfs_env::Env;
+use dfs_wire::{Code, Refusal};
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::node::Node;
+use super::remote::below;
+use super::{Keep, Nodes};
+use crate::entry::Kind;
+use crate::transfer::local as files;
+
+struct Walk {
+    env: Env,
+    root: PathBuf,
+    keep: Option<Keep>,
+    /// From the root down: what is left of each directory on the way, the last name first.
+    levels: Vec<Vec<Node>>,
+}
+
+/// Nothing when there is nothing at `root`.
+pub(super) fn walk(env: Env, root: PathBuf, keep: Option<Keep>) -> Nodes {
+    let begun = async move {
+        let path = root.clone();
+        let first = env.blocking(move || look(path, Vec::new())).await;
+        let levels = match first {
+            Err(refusal) if refusal.code() == Code::NotFound => Vec::new(),
+            first => vec![vec![first?]],
+        };
+        let walk = Walk {
+            env,
+            root,
+            keep,
+            levels,
+        };
+        Ok::<_, Refusal>(stream::try_unfold(walk, |mut walk| async move {
+            Ok(walk.next().await?.map(|node| (node, walk)))
+        }))
+    };
+    stream::once(begun).try_flatten().boxed()
+}
+
+fn look(path: PathBuf, at: Vec<u8>) -> Result<Node, Refusal> {
+    let found = files::look(&path)?;
+    let target = match found.kind {
+        Kind::Symlink => files::read_link(&path)?,
+        _ => Vec::new(),
+    };
+    Ok(Node::of_local(at, &found, target))
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<Node>, Refusal> {
+        while let Some(level) = self.levels.last_mut() {
+            let Some(node) = level.pop() else {
+                self.levels.pop();
+                continue;
+            };
+            if !node.is_directory() || node.unreadable.is_some() {
+                return Ok(Some(node));
+            }
+            let (root, keep, at) = (self.root.clone(), self.keep.clone(), node.path.clone());
+            let listed = self.env.blocking(move || list(root, at, &keep)).await;
+            return Ok(Some(match listed {
+                Ok(nodes) => {
+                    self.levels.push(nodes);
+                    node
+                }
+                // Nothing is said of what it holds: neither that it is there nor that it is gone.
+                Err(refusal) => Node {
+                    unreadable: Some(refusal),
+                    ..node
+                },
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// What a directory holds, the last name first.
+fn list(root: PathBuf, at: Vec<u8>, keep: &Option<Keep>) -> Result<Vec<Node>, Refusal> {
+    let directory = files::below(&root, &at);
+    let mut listing = files::open_directory(&directory)?;
+    let names = files::next_names(&directory, &mut listing, usize::MAX)?;
+    let mut nodes = Vec::with_capacity(names.len());
+    for (name, found) in names {
+        let path = below(&at, &name);
+        let is_directory = found
+            .as_ref()
+            .is_ok_and(|found| found.kind == Kind::Directory);
+        if files::is_unfinished(&name) || !Keep::all(keep, &path, is_directory) {
+            continue;
+        }
+        nodes.push(match found {
+            Ok(found) if found.kind == Kind::Symlink => {
+                let target = files::read_link(&files::join(&directory, &name));
+                match target {
+                    Ok(target) => Node::of_local(path, &found, target),
+                    Err(refusal) => Node::unreadable(path, refusal),
+                }
+            }
+            Ok(found) => Node::of_local(path, &found, Vec::new()),
+            Err(refusal) => Node::unreadable(path, refusal),
+        });
+    }
+    // Of one directory: by name is by path.
+    nodes.sort_by(|a, b| b.path.cmp(&a.path));
+    Ok(nodes)
+}
