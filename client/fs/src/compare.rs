@@ -30,7 +30,9 @@ pub enum Side {
 /// Which entries count, by their path below the root, and whether they are directories. What is left
 /// out of one side is left out of both, with all below it.
 #[derive(Clone)]
-pub struct Keep(pub Arc<dyn Fn(&[u8], bool) -> bool + Send + Sync>);
+pub struct Keep(pub Arc<Counts>);
+
+type Counts = dyn Fn(&[u8], bool) -> bool + Send + Sync;
 
 impl fmt::Debug for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
