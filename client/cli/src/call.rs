@@ -23,7 +23,10 @@ pub struct Call {
     /// Names this invocation in errors, in JSON and in what is logged.
     pub request_id: String,
     /// By profile; the first use connects.
-    connected: tokio::sync::Mutex<BTreeMap<Option<String>, Cluster>>,
+    connected: Arc<tokio::sync::Mutex<BTreeMap<Option<String>, Cluster>>>,
+    /// It belongs to a batch, which closes what was opened; said before its first failure.
+    heading: Mutex<Option<String>>,
+    is_part: bool,
     worst: Mutex<Exit>,
     /// What is being done, as the word behind `cannot`.
     doing: Mutex<&'static str>,
@@ -102,10 +105,30 @@ impl Call {
             globals,
             output,
             request_id,
-            connected: tokio::sync::Mutex::default(),
+            connected: Arc::default(),
+            heading: Mutex::default(),
+            is_part: false,
             worst: Mutex::new(Exit::Done),
             doing: Mutex::new("do"),
         }
+    }
+
+    /// One line of a batch, with output of its own, over the same connections. `heading` is said
+    /// before its first failure.
+    pub fn part(&self, globals: Globals, sink: Box<dyn Write + Send>, heading: String) -> Call {
+        let same_way = globals.reaches_as(&self.globals);
+        let mut part = Call::new(self.env.clone(), globals.under(&self.globals), sink);
+        part.heading = Mutex::new(Some(heading));
+        if same_way {
+            part.connected = self.connected.clone();
+            part.is_part = true;
+        }
+        part
+    }
+
+    /// The worst exit code of what was told already.
+    pub fn counted(&self, worst: Exit) {
+        self.verdict(worst);
     }
 
     /// Says something beside the data.
@@ -127,6 +150,14 @@ impl Call {
             return;
         }
         let failure = failure.clone().while_doing(*self.doing());
+        let heading = self
+            .heading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(heading) = heading.filter(|_| !self.output.is_json()) {
+            say(&heading);
+        }
         match self.output.is_json() {
             true => say(&failure.json(&self.request_id).to_string()),
             false => say(failure.lines(&self.request_id).trim_end()),
@@ -324,7 +355,10 @@ impl Call {
     }
 
     /// Closes what was opened, so that sessions end now and not by their lease.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
+        if self.is_part {
+            return;
+        }
         let connected = std::mem::take(&mut *self.connected.lock().await);
         for cluster in connected.into_values() {
             if let Err(refusal) = cluster.fs.close().await {

@@ -26,15 +26,18 @@ pub enum Exit {
     Trimmed = 12,
     Violation = 13,
     Interrupted = 130,
+    /// Only of `hdfs dfs`: no such command, as HDFS says it.
+    HdfsUsage = 255,
 }
 
 /// From the mildest to the worst: what a script must not overlook comes last.
-const BY_BADNESS: [Exit; 15] = [
+const BY_BADNESS: [Exit; 16] = [
     Exit::Done,
     Exit::Partial,
     Exit::NotFound,
     Exit::Conflict,
     Exit::Usage,
+    Exit::HdfsUsage,
     Exit::Unavailable,
     Exit::Trimmed,
     Exit::Denied,

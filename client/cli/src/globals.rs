@@ -74,6 +74,32 @@ pub struct Globals {
 }
 
 impl Globals {
+    /// These, and what `all` of a batch were given.
+    pub(crate) fn under(mut self, all: &Globals) -> Globals {
+        if self.profile().is_none() {
+            self.short_profile = all.short_profile.clone();
+            self.profile = all.profile.clone();
+        }
+        if self.sequencers.is_empty() {
+            self.sequencers = all.sequencers.clone();
+        }
+        if self.consistency == Consistency::default() {
+            self.consistency = all.consistency;
+        }
+        self.timeout_given = self.timeout_given.or(all.timeout_given);
+        self.at = self.at.or(all.at);
+        self.dry_run |= all.dry_run;
+        self.yes |= all.yes;
+        self
+    }
+
+    /// Whether a connection that was made for `all` of a batch serves these, too.
+    pub(crate) fn reaches_as(&self, all: &Globals) -> bool {
+        let under = self.clone().under(all);
+        (&under.sequencers, under.consistency, under.timeout_given)
+            == (&all.sequencers, all.consistency, all.timeout_given)
+    }
+
     /// The profile that was named; `None`: the one in use.
     pub fn profile(&self) -> Option<&str> {
         self.short_profile.as_deref().or(self.profile.as_deref())

@@ -158,6 +158,11 @@ impl Output {
         }
     }
 
+    /// One object of a stream of them, for programs.
+    pub fn object(&self, kind: &str, fields: Value) -> Outcome {
+        self.compact(&json::envelope(kind, 0, &self.request_id, fields))
+    }
+
     /// Begins a list. With no `columns` a table shows names only.
     pub fn list(&self, kind: &'static str, columns: Vec<Column>) -> List<'_> {
         List {

@@ -1,5 +1,5 @@
 //! Owners as people write them: `alice`, `1000`, `alice:staff`, `:staff`; names are this machine's.
-use nix::unistd::{Group, User};
+use nix::unistd::{Gid, Group, Uid, User};
 use std::str::FromStr;
 
 /// Who is to own something. At least one of the two is there.
@@ -48,6 +48,18 @@ pub(crate) fn parse_group(name: &str) -> Result<u32, String> {
     gid.ok_or_else(|| format!("this machine knows no group `{name}`: write the number"))
 }
 
+/// The name of a user here; else the number.
+pub(crate) fn user_name(uid: u32) -> String {
+    let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    known.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// The name of a group here; else the number.
+pub(crate) fn group_name(gid: u32) -> String {
+    let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    known.map_or_else(|| gid.to_string(), |group| group.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +75,7 @@ mod tests {
         for bad in ["", ":", "no such user", "7:no such group", "-1"] {
             assert!(bad.parse::<Owner>().is_err(), "{bad}");
         }
+        assert_eq!(user_name(0), "root");
+        assert_eq!(group_name(3_999_999_999), "3999999999");
     }
 }

@@ -1,5 +1,5 @@
 //! The tree of commands. What is not built yet is not in it.
-use crate::{bench, completions, config, dev, man, serve};
+use crate::{batch, bench, completions, config, dev, man, serve};
 use clap::{Parser, Subcommand};
 use dfs_cli::globals::Globals;
 
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Show, check and compare configurations of processes
     #[command(subcommand)]
     Config(config::Args),
+    /// Run many command lines side by side
+    Run(batch::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print manual pages

@@ -2,12 +2,14 @@
 //!
 //! - `arguments.rs`: the tree of commands
 //! - `dev/`: a system on this machine: up, down, reset, demo
+//! - `batch.rs`: many command lines in one process
 //! - `bench/`: bench/load on a system of its own
 //! - `config/`: configurations of processes
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `completions.rs`, `man.rs`: what shells and manuals are given
 //! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;
+mod batch;
 mod bench;
 mod completions;
 mod config;
@@ -44,7 +46,11 @@ fn main() -> ExitCode {
     };
     let globals = &arguments.globals;
     logging::start(lines(&arguments.command), globals.quiet, globals.verbose);
-    let leaves_files = matches!(&arguments.command, Command::Client(c) if c.leaves_files());
+    let leaves_files = match &arguments.command {
+        Command::Client(command) => command.leaves_files(),
+        Command::Run(_) => true,
+        _ => false,
+    };
     let runtime = match runtime(&arguments.command) {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -66,9 +72,11 @@ fn lines(command: &Command) -> Lines {
     match command {
         Command::Serve(_) => Lines::Json,
         Command::Dev(_) | Command::Bench(_) => Lines::Short,
-        Command::Client(_) | Command::Completions(_) | Command::Config(_) | Command::Man(_) => {
-            Lines::IfAsked
-        }
+        Command::Client(_)
+        | Command::Run(_)
+        | Command::Completions(_)
+        | Command::Config(_)
+        | Command::Man(_) => Lines::IfAsked,
     }
 }
 
@@ -76,7 +84,7 @@ fn lines(command: &Command) -> Lines {
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     let many = match command {
         Command::Client(command) => command.is_bulk(),
-        Command::Dev(_) | Command::Serve(_) | Command::Bench(_) => true,
+        Command::Dev(_) | Command::Serve(_) | Command::Bench(_) | Command::Run(_) => true,
         Command::Completions(_) | Command::Config(_) | Command::Man(_) => false,
     };
     let mut builder = match many {
@@ -90,6 +98,7 @@ async fn run(arguments: Arguments) -> Exit {
     let call = Call::new(Env::real(), arguments.globals, Output::stdout());
     match arguments.command {
         Command::Client(command) => interruptible(&call, dfs_cli::run(&call, command)).await,
+        Command::Run(args) => interruptible(&call, batch::run(&call, args)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
         Command::Config(args) => system::end(&call, config::run(&call, &args)),
         Command::Man(args) => call.end(man::run(&args)),

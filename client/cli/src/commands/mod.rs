@@ -11,6 +11,7 @@ mod diff;
 mod du;
 mod find;
 mod get;
+mod hdfs;
 mod head;
 mod ln;
 mod log;
@@ -93,6 +94,8 @@ pub enum Command {
     Touch(touch::Args),
     /// Show how much room there is
     Df(df::Args),
+    /// The file system shell of HDFS, for its scripts
+    Hdfs(hdfs::Args),
     /// Read the log
     #[command(subcommand)]
     Log(log::Args),
@@ -147,9 +150,11 @@ impl Command {
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
             Command::Stat(_) | Command::Test(_) => "look at",
             Command::Log(_) | Command::Verify(_) | Command::Status(_) | Command::Df(_) => "read",
-            Command::Node(_) | Command::Profile(_) | Command::Connect(_) | Command::Version(_) => {
-                "do"
-            }
+            Command::Hdfs(_)
+            | Command::Node(_)
+            | Command::Profile(_)
+            | Command::Connect(_)
+            | Command::Version(_) => "do",
         }
     }
 }
@@ -174,6 +179,7 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Stat(args) => Box::pin(stat::run(call, args)).await,
         Command::Diff(args) => Box::pin(diff::run(call, args)).await,
         Command::Sync(args) => Box::pin(sync::run(call, args)).await,
+        Command::Hdfs(args) => Box::pin(hdfs::run(call, args)).await,
         Command::Find(args) => Box::pin(find::run(call, args)).await,
         Command::Tree(args) => Box::pin(tree::run(call, args)).await,
         Command::Du(args) => Box::pin(du::run(call, args)).await,

@@ -30,6 +30,16 @@ fn sync() {
 }
 
 #[test]
+fn hdfs() {
+    replay("hdfs");
+}
+
+#[test]
+fn run_batches() {
+    replay("run");
+}
+
+#[test]
 fn find() {
     replay("find");
 }
