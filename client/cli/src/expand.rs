@@ -57,10 +57,10 @@ impl Call {
         if exists(&place).await? {
             return Ok(Expanded::Itself);
         }
-        let pattern = Pattern::parse(&typed.path).map_err(|why| {
-            let advice = "Mend the pattern, or write \\ before what is meant as it is";
-            Failure::usage(format!("bad pattern {typed}"), why, advice)
-        })?;
+        // As in a shell: what is no pattern is a name, with all its brackets.
+        let Ok(pattern) = Pattern::parse(&typed.path) else {
+            return Ok(Expanded::Itself);
+        };
         let lsn = place.fs.resolve(place.when).await?.lsn;
         let timed = typed.moment.or(self.globals.at);
         let timed = timed.filter(|moment| *moment != Moment::Head);

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_says_why() {
+    fn what_is_no_pattern_is_told_apart() {
         for bad in ["a[", "{a", "{a/b}*"] {
             assert!(Pattern::parse(bad.as_bytes()).is_err(), "{bad}");
         }

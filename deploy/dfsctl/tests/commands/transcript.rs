@@ -1,8 +1,8 @@
 //! Transcripts: command lines with what they print and their exit codes, kept as text beside the tests.
 //!
 //! In `tests/transcript/NAME.txt` a line `$ …` is given to `sh` in a directory of the test's own; below it stand
-//! its standard output, its standard error with `2> ` before each line, and `[3]` if it ends with 3. LSNs, times,
-//! ids and ports differ from run to run and are written `N`, `TIME`, `ID`, `PORT`. With `REWRITE=1` in the
+//! its standard output (with `|` before an empty line), its standard error with `2> ` before each line, and
+//! `[3]` if it ends with 3. LSNs, times, ids and ports differ from run to run and are written `N`, `TIME`, `ID`, `PORT`. With `REWRITE=1` in the
 //! environment the files are written anew from what the commands print: read the difference before you keep it.
 use crate::system::{Ended, System};
 use std::fmt::Write;
@@ -93,7 +93,9 @@ fn run(system: &System, command: &str) -> Ended {
 fn shown(ended: &Ended) -> String {
     let mut text = String::new();
     for line in String::from_utf8_lossy(&ended.stdout).lines() {
-        let _ = writeln!(text, "{}", steady(line));
+        // Else it would be read as what stands between the commands.
+        let apart = line.is_empty() || line.starts_with("# ") || line.starts_with("$ ");
+        let _ = writeln!(text, "{}{}", if apart { "|" } else { "" }, steady(line));
     }
     for line in ended.stderr.lines() {
         let _ = writeln!(text, "2> {}", steady(line));
