@@ -1,7 +1,8 @@
-//! `dfsctl ln`: symbolic links.
+//! `dfsctl ln`: one more name for a file, or a symbolic link.
 use crate::call::{Call, Place};
 use crate::failure::{Failure, Outcome};
 use crate::quote;
+use crate::target;
 use crate::wrote::Wrote;
 use dfs_fs::Committed;
 use serde_json::json;
@@ -10,17 +11,22 @@ use std::os::unix::ffi::OsStrExt;
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "TARGET is stored as it is typed, byte for byte, and need not exist: no address, no moment, no @@.
-Readers resolve it from the directory of the link. With a / at its end LINK is a directory to make
-the link in, by the last name of TARGET.
+    after_help = "Without -s LINK becomes one more name of the file at the address TARGET: both are the same file from
+then on, and its bytes stay until the last name is removed. Directories have one name only.
+
+With -s TARGET is stored as it is typed, byte for byte, and need not exist: no address, no moment, no
+@@. Readers resolve it from the directory of the link.
+
+With a / at its end LINK is a directory to make the link in, by the last name of TARGET.
 
 Examples:
+  dfsctl ln /demo/a.txt /demo/same.txt
   dfsctl ln -s a.txt /demo/latest
   dfsctl ln -sf b.txt /demo/latest          point it elsewhere, in one record
   dfsctl ln -s ../photos/1.jpg /demo/"
 )]
 pub struct Args {
-    /// What the link says
+    /// The file; with -s what the link says
     #[arg(value_name = "TARGET")]
     target: OsString,
     /// Where the link is made
@@ -29,19 +35,39 @@ pub struct Args {
     /// A symbolic link
     #[arg(short, long)]
     symbolic: bool,
-    /// Replace a file or a link that is there
-    #[arg(short, long)]
+    /// Replace a file or a link that is there (only with -s)
+    #[arg(short, long, requires = "symbolic")]
     force: bool,
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
+    match args.symbolic {
+        true => symbolic(call, &args).await,
+        false => hard(call, &args).await,
+    }
+}
+
+async fn hard(call: &Call, args: &Args) -> Outcome {
+    let from = call.target(&args.target).await?;
+    let to = place(call.target(&args.link).await?, from.at.path())?;
+    target::same_cluster(&from, &to)?;
+    let done = match call.globals.dry_run {
+        true => Committed::default(),
+        false => from.fs.link(&from.at, &to.at).await?,
+    };
+    call.wrote(Wrote {
+        kind: "Linked",
+        did: "linked",
+        place: &to,
+        more: format!(" to {}", from.typed),
+        fields: json!({ "target": from.typed.to_string(), "inode": done.inode }),
+        lsn: done.lsn,
+    })
+}
+
+async fn symbolic(call: &Call, args: &Args) -> Outcome {
     let target = args.target.as_bytes();
     let shown = quote::shown(target);
-    if !args.symbolic {
-        let why = "one entry has one name here: there are no hard links";
-        let advice = "Make a symbolic link (-s), or a copy that shares the bytes (dfsctl cp)";
-        return Err(Failure::usage(format!("cannot link {shown}"), why, advice));
-    }
     let place = place(call.target(&args.link).await?, target)?;
     let done = match call.globals.dry_run {
         true => Committed::default(),

@@ -88,7 +88,7 @@ pub enum Command {
     Chmod(chmod::Args),
     /// Change owner and group
     Chown(chown::Args),
-    /// Make symbolic links
+    /// Make links, more names for a file or symbolic ones
     Ln(ln::Args),
     /// Make empty files, set times
     Touch(touch::Args),

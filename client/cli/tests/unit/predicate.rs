@@ -22,6 +22,7 @@ fn entry() -> Entry {
         children: 0,
         link_target: Bytes::new(),
         content: None,
+        links: 1,
     }
 }
 
