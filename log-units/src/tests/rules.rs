@@ -188,6 +188,34 @@ fn every_cut_is_waited_for_however_many_there_are() {
     assert_eq!(lane.waits_for_cut(cuts + 1), None);
 }
 
+/// LOG-I6, LOG-U7: what was sent and not cut before the seal is nobody's; damage of it holds nothing up.
+#[test]
+fn damage_beyond_the_final_length_is_no_damage() {
+    let [frames, _] = histories();
+    let cut = |at: usize| (frames[at].end_idx(), frames[at].chain_after());
+    let lane_cut_at = |at: usize| {
+        let mut lane = Lane::new(Some(1), FIRST_CHAIN);
+        for frame in &frames[..8] {
+            lane.stage(frame);
+            lane.synced(frame.end_idx(), frame.chain_after());
+        }
+        let (length, chain) = cut(at);
+        lane.cut(0, length, chain, 1);
+        lane
+    };
+    let mut lane = lane_cut_at(4);
+    lane.forget(cut(5).0..cut(6).0);
+    assert!(lane.is_behind());
+    lane.seal(cut(4).0);
+    assert!(!lane.is_behind());
+    assert_eq!((lane.bad_ranges(), lane.staged_idx()), (vec![], cut(4).0));
+    let mut lane = lane_cut_at(4);
+    lane.forget(cut(3).0..cut(5).0);
+    lane.seal(cut(4).0);
+    let left = lane.bad_ranges().pop();
+    assert_eq!(left, Some(cut(3).0..cut(4).0), "what was cut counts");
+}
+
 proptest! {
     #[test]
     fn a_lane_serves_only_what_was_cut(events in proptest::collection::vec(event(), 1..80)) {

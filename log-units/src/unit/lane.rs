@@ -486,8 +486,24 @@ impl Lane {
         agrees
     }
 
+    /// LOG-I6: nothing beyond was cut, or ever will be. Nobody gives it, so damage there would stay for ever.
     pub(crate) fn seal(&mut self, final_length: u64) {
         self.sealed = Some(final_length);
+        let damage = self.bad.last().map_or(0, |bad| bad.range.end);
+        if damage <= final_length {
+            return;
+        }
+        self.frames.retain(|held| held.end_idx <= final_length);
+        for bad in &mut self.bad {
+            if bad.range.end > final_length {
+                (bad.range.end, bad.chain) = (final_length.max(bad.range.start), None);
+            }
+        }
+        self.bad.retain(|bad| !bad.range.is_empty());
+        self.lossy &= !self.bad.is_empty();
+        let held = self.staged_idx();
+        self.durable_idx = self.durable_idx.min(held);
+        self.reported_idx = self.reported_idx.min(held);
     }
 
     /// The sequencer's word on a lane that ended on other units. Nothing of it was ever held here, so
