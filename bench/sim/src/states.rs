@@ -1,7 +1,6 @@
 //! Folded state: damaged behind the back of its materializer, and compared row by row (FOLD-X4b).
 use crate::alarms;
 use crate::cluster::{Cluster, Damaged, address};
-use bytes::Bytes;
 use dfs_env::Env;
 use dfs_node::roles::view::{Keyspace, MemoryView, Read, View};
 use dfs_rpc::roles::Connector;
@@ -114,7 +113,7 @@ pub(crate) async fn damage(cluster: &Cluster, env: &Env) {
         if let Some(view) = view
             && let Some((key, rotten)) = view.rot(Keyspace::Slots, nth)
         {
-            match stays(env, &view, (&key, &rotten)).await {
+            match is_met(env, &view).await {
                 Some(true) => {
                     let damaged = Damaged {
                         name,
@@ -137,14 +136,12 @@ pub(crate) async fn damage(cluster: &Cluster, env: &Env) {
     }
 }
 
-/// Whether it is still there after the next commit: from then on whoever folds sees it. `None`: there is no
-/// next commit, as long as the clients' sessions are open; the fold may take the row out unseen.
-async fn stays(env: &Env, view: &MemoryView, (key, rotten): (&Bytes, &Bytes)) -> Option<bool> {
-    let before = view.snapshot().stamp.lsn;
+/// Whether it still stood after the next commit: from then on whoever folds sees it, also where the one after
+/// that replaces it. `None`: there is no next commit, as long as the clients' sessions are open.
+async fn is_met(env: &Env, view: &MemoryView) -> Option<bool> {
     for _ in 0..LOOKS {
-        let now = view.snapshot();
-        if now.stamp.lsn > before {
-            return Some(now.get(Keyspace::Slots, key) == Ok(Some(rotten.clone())));
+        if let Some(met) = view.rot_is_met() {
+            return Some(met);
         }
         env.sleep(LOOK_EVERY).await;
     }

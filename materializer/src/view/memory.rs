@@ -12,6 +12,16 @@ pub struct MemoryView {
     rows: Mutex<Rows>,
     /// Between `begin_load` and `end_load`.
     loading: Mutex<Rows>,
+    /// The last row that was made rotten.
+    rotten: Mutex<Option<Rotten>>,
+}
+
+/// A row that says what nobody wrote.
+struct Rotten {
+    space: Keyspace,
+    key: Bytes,
+    /// After the first commit since: whether the row still stood, so that whoever folds sees it.
+    met: Option<bool>,
 }
 
 #[derive(Clone, Default)]
@@ -33,7 +43,18 @@ impl MemoryView {
         let (key, value) = rows.iter().filter(is_row).nth(nth % count.max(1))?;
         let (key, rotten) = (key.clone(), flipped(value)?);
         rows.insert(key.clone(), rotten.clone());
+        *self.rotten.lock() = Some(Rotten {
+            space,
+            key: key.clone(),
+            met: None,
+        });
         Some((key, rotten))
+    }
+
+    /// Whether whoever folds has met the row that was last made rotten: `Some(false)` if the first commit since
+    /// wrote another in its place, `None` before that commit.
+    pub fn rot_is_met(&self) -> Option<bool> {
+        self.rotten.lock().as_ref().and_then(|rotten| rotten.met)
     }
 
     /// The same bit again, of the row with this key, if there is one.
@@ -61,7 +82,17 @@ impl View for MemoryView {
 
     fn commit(&self, batch: Layer, stamp: Stamp) -> Result<(), ViewError> {
         let mut rows = self.rows.lock();
+        let mut rotten = self.rotten.lock();
+        let mut unmet = rotten.as_mut().filter(|rotten| rotten.met.is_none());
+        if let Some(rotten) = &mut unmet {
+            rotten.met = Some(true);
+        }
         for (space, key, value) in batch.into_writes() {
+            if let Some(rotten) = &mut unmet
+                && (rotten.space, rotten.key.as_ref()) == (space, key.as_ref())
+            {
+                rotten.met = Some(false);
+            }
             let rows = &mut rows.spaces[space as usize];
             match value {
                 Some(value) => rows.insert(Bytes::from(key), value),
@@ -145,5 +176,37 @@ impl Read for Rows {
         }
         let last = self.range(space, from, to).next_back();
         Ok(last.map(|(key, value)| (key.clone(), value.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(view: &MemoryView, lsn: u64, key: &[u8]) {
+        let mut batch = Layer::default();
+        batch.set(Keyspace::Slots, key, Some(Bytes::from_static(b"value")));
+        let stamp = Stamp {
+            lsn,
+            log_time_us: lsn,
+            cut_seq: lsn,
+            digest: lsn,
+        };
+        view.commit(batch, stamp).expect("committed");
+    }
+
+    #[test]
+    fn a_rotten_row_is_met_unless_the_next_commit_writes_it() {
+        assert_eq!(MemoryView::new().rot(Keyspace::Slots, 0), None);
+        for (first, met) in [(&b"other"[..], true), (&b"row"[..], false)] {
+            let view = MemoryView::new();
+            commit(&view, 1, b"row");
+            view.rot(Keyspace::Slots, 0).expect("a row");
+            assert_eq!(view.rot_is_met(), None);
+            commit(&view, 2, first);
+            assert_eq!(view.rot_is_met(), Some(met));
+            commit(&view, 3, b"row");
+            assert_eq!(view.rot_is_met(), Some(met), "what comes later is too late");
+        }
     }
 }
