@@ -1,4 +1,6 @@
 //! A process's HTTP port: `/metrics`, `/healthz`, `/readyz`, `/raft`. It answers questions and takes no orders.
+mod connections;
+
 use crate::metrics::Exporter;
 use crate::roles::RoleSet;
 use anyhow::Context;
@@ -78,8 +80,9 @@ fn serve(env: &Env, listener: TcpListener, asked: Arc<Asked>) -> Task<()> {
         .route("/readyz", get(readyz))
         .route("/raft", get(raft))
         .with_state(asked);
+    let connections = connections::Connections::of(env, listener);
     env.spawn("http", async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(connections, router).await {
             tracing::error!(%error, "the port of metrics is lost: stop the process and start it again");
         }
     })

@@ -214,6 +214,12 @@ fn damage_beyond_the_final_length_is_no_damage() {
     lane.seal(cut(4).0);
     let left = lane.bad_ranges().pop();
     assert_eq!(left, Some(cut(3).0..cut(4).0), "what was cut counts");
+    let wanted = lane.wants(1).pop().expect("peers are asked for it");
+    assert_eq!((wanted.first_idx, wanted.anchors), (cut(3).0, vec![cut(4)]));
+    let mut lane = lane_cut_at(4);
+    lane.seal(cut(4).0);
+    lane.forget(cut(5).0..cut(6).0);
+    assert!(!lane.is_behind(), "found after the seal");
 }
 
 proptest! {

@@ -146,6 +146,8 @@ pub(crate) struct Lane {
     durable_idx: u64,
     /// What the cuts say, heard here.
     cut_idx: u64,
+    /// The chain at `cut_idx`, once a cut or Base has told it.
+    cut_chain: Option<u128>,
     /// LOG-U4: own content equals what was cut, below here.
     agreed_idx: u64,
     points: VecDeque<Point>,
@@ -170,6 +172,7 @@ impl Lane {
             bad: Vec::new(),
             durable_idx: 0,
             cut_idx: 0,
+            cut_chain: None,
             agreed_idx: 0,
             points: VecDeque::new(),
             sealed: None,
@@ -348,7 +351,10 @@ impl Lane {
         if self.contradicts(to_idx, chain) {
             return Agrees::Never;
         }
-        self.cut_idx = self.cut_idx.max(to_idx);
+        if to_idx >= self.cut_idx {
+            (self.cut_idx, self.cut_chain) = (to_idx, Some(chain));
+        }
+        self.anchor_damage();
         let at = self.points.partition_point(|point| point.to_idx < to_idx);
         let known = self
             .points
@@ -471,6 +477,19 @@ impl Lane {
             }
             joined
         });
+        if let Some(final_length) = self.sealed {
+            self.drop_beyond(final_length);
+        }
+        self.anchor_damage();
+    }
+
+    /// What was cut last says what has to come out of damage that ends there.
+    fn anchor_damage(&mut self) {
+        let (cut_idx, cut_chain) = (self.cut_idx, self.cut_chain);
+        let ends_there = |bad: &&mut Bad| bad.range.end == cut_idx && bad.chain.is_none();
+        if let Some(bad) = self.bad.iter_mut().find(ends_there) {
+            bad.chain = cut_chain;
+        }
     }
 
     /// The sequencer's word on a lane at connection: its length and chain.
@@ -489,6 +508,11 @@ impl Lane {
     /// LOG-I6: nothing beyond was cut, or ever will be. Nobody gives it, so damage there would stay for ever.
     pub(crate) fn seal(&mut self, final_length: u64) {
         self.sealed = Some(final_length);
+        self.drop_beyond(final_length);
+        self.anchor_damage();
+    }
+
+    fn drop_beyond(&mut self, final_length: u64) {
         let damage = self.bad.last().map_or(0, |bad| bad.range.end);
         if damage <= final_length {
             return;
