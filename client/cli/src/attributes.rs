@@ -24,6 +24,9 @@ pub(crate) async fn change(
     links: bool,
     wanted: impl Fn(&Entry) -> AttrChange,
 ) -> Outcome<Changed> {
+    if recursive {
+        call.one_record("-R changes all below, too")?;
+    }
     let dry_run = call.globals.dry_run;
     let set = async |at: dfs_fs::Address, change: AttrChange| match dry_run {
         true => Ok(0),

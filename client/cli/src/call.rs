@@ -27,6 +27,8 @@ pub struct Call {
     /// It belongs to a batch, which closes what was opened; said before its first failure.
     heading: Mutex<Option<String>>,
     is_part: bool,
+    /// Standard input is what the lines of its batch come from.
+    stdin_taken: bool,
     worst: Mutex<Exit>,
     /// What is being done, as the word behind `cannot`.
     doing: Mutex<&'static str>,
@@ -108,6 +110,7 @@ impl Call {
             connected: Arc::default(),
             heading: Mutex::default(),
             is_part: false,
+            stdin_taken: false,
             worst: Mutex::new(Exit::Done),
             doing: Mutex::new("do"),
         }
@@ -124,6 +127,31 @@ impl Call {
             part.is_part = true;
         }
         part
+    }
+
+    /// Standard input belongs to somebody else: it is no source.
+    pub fn without_stdin(mut self) -> Call {
+        self.stdin_taken = true;
+        self
+    }
+
+    pub(crate) fn stdin(&self) -> Outcome<std::io::Stdin> {
+        if !self.stdin_taken {
+            return Ok(std::io::stdin());
+        }
+        let why = "the lines of the batch come from it";
+        let advice = "Give the lines as a file: dfsctl run FILE; or put a file";
+        Err(Failure::usage("cannot read standard input", why, advice))
+    }
+
+    /// Refuses `--if-lsn` where more than one record is made: each would be held against it, and the
+    /// first may change what the others meet.
+    pub(crate) fn one_record(&self, several: &str) -> Outcome {
+        if self.globals.if_lsn.is_none() {
+            return Ok(());
+        }
+        let advice = "Nothing was done; leave it out, or change one entry at a time";
+        Err(Failure::usage("--if-lsn is for one entry", several, advice))
     }
 
     /// The worst exit code of what was told already.
@@ -194,6 +222,9 @@ impl Call {
     where
         F: Future<Output = Outcome>,
     {
+        if all.len() > 1 {
+            self.one_record("several are named")?;
+        }
         for item in all {
             match one(item).await {
                 Err(failure) if !failure.silent => self.failed(&failure),

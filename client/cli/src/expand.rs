@@ -50,12 +50,21 @@ impl Call {
         let Ok(typed) = Address::parse(argument) else {
             return Ok(Expanded::Itself); // whoever takes it says what is wrong
         };
-        if !glob::is_pattern(&typed.path) {
+        if self.globals.literal || !glob::is_pattern(&typed.path) {
             return Ok(Expanded::Itself);
         }
         let place = self.place(argument).await?;
         if exists(&place).await? {
             return Ok(Expanded::Itself);
+        }
+        if typed
+            .path
+            .split(|b| *b == b'/')
+            .any(glob::class_beyond_ascii)
+        {
+            let advice = "Write {ä,ö} instead; --literal if it is a name as it stands";
+            let what = format!("bad pattern `{typed}`");
+            return Err(Failure::usage(what, glob::BEYOND_ASCII, advice));
         }
         // As in a shell: what is no pattern is a name, with all its brackets.
         let Ok(pattern) = Pattern::parse(&typed.path) else {

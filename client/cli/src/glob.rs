@@ -1,4 +1,6 @@
 //! Patterns of paths: `*` and `?` within a name, `[a-z]`, `{a,b}`, `**` for any depth, `\*` for a literal `*`.
+//!
+//! Names are bytes: `?` and a class stand for one byte, so a class holds only ASCII.
 use globset::{GlobBuilder, GlobMatcher};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -26,6 +28,9 @@ pub(crate) struct Names {
 pub(crate) struct Pattern {
     pub(crate) parts: Vec<Part>,
 }
+
+/// Bytes of `ä` on their own would match half of other letters.
+pub(crate) const BEYOND_ASCII: &str = "[…] stands for one byte, and what is not ASCII has several";
 
 /// Whether a path may be meant as a pattern.
 pub(crate) fn is_pattern(path: &[u8]) -> bool {
@@ -76,11 +81,40 @@ impl Names {
 
 /// One pattern for names, or for paths with `/` in them.
 pub(crate) fn matcher(pattern: &str, ignore_case: bool) -> Result<GlobMatcher, String> {
+    if class_beyond_ascii(pattern.as_bytes()) {
+        return Err(format!("{BEYOND_ASCII}: write {{ä,ö}}"));
+    }
     let mut builder = GlobBuilder::new(pattern);
     builder.literal_separator(true).backslash_escape(true);
     builder.empty_alternates(true).case_insensitive(ignore_case);
     let built = builder.build().map_err(|e| e.kind().to_string())?;
     Ok(built.compile_matcher())
+}
+
+/// Whether a class of the pattern holds anything but ASCII.
+pub(crate) fn class_beyond_ascii(pattern: &[u8]) -> bool {
+    let mut rest = pattern;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'\\' => rest = rest.get(1..).unwrap_or_default(),
+            b'[' => {
+                // A `]` that comes first is in the class, not its end.
+                let first = 1 + usize::from(matches!(rest.first(), Some(b'!' | b'^')));
+                let mut behind = rest.iter().skip(first);
+                let Some(end) = behind.position(|b| *b == b']') else {
+                    return false; // no class
+                };
+                let (class, after) = rest.split_at(first + end);
+                if !class.is_ascii() {
+                    return true;
+                }
+                rest = after.get(1..).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 fn parse_part(part: &[u8]) -> Result<Part, String> {
@@ -191,6 +225,17 @@ mod tests {
         assert_eq!(literal("d/a\\b\\"), Some(b"d/a\\b\\".to_vec()));
         assert_eq!(literal("d/*"), None);
         assert_eq!(literal("**/a"), None);
+    }
+
+    #[test]
+    fn a_class_holds_no_half_letters() {
+        for bad in ["[ä]*", "a[!ö]", "[]ä]", "[^]ä]", "\\[[ä]", "[a][ß]"] {
+            assert!(class_beyond_ascii(bad.as_bytes()), "{bad}");
+            assert!(matcher(bad, false).is_err(), "{bad}");
+        }
+        for good in ["ä[a-z]", "{ä,ö}*", "\\[ä]", "[a]ä]", "[ä", "[!]a]ä", "ä*?"] {
+            assert!(!class_beyond_ascii(good.as_bytes()), "{good}");
+        }
     }
 
     #[test]

@@ -52,6 +52,9 @@ pub struct Globals {
     /// Change the entry only if its version is this LSN (see `dfsctl stat`); 0: only if there is none
     #[arg(long, global = true, value_name = "LSN")]
     pub if_lsn: Option<u64>,
+    /// Addresses are what they say: no patterns. For names that another command printed
+    #[arg(long, global = true)]
+    pub literal: bool,
     /// Only say what would be done
     #[arg(long, global = true)]
     pub dry_run: bool,
@@ -74,7 +77,8 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// These, and what `all` of a batch were given.
+    /// These, and what `all` of a batch were given. How results look (-o, -0, -q) each line says itself;
+    /// `--if-lsn` is about one entry, and no batch takes it.
     pub(crate) fn under(mut self, all: &Globals) -> Globals {
         if self.profile().is_none() {
             self.short_profile = all.short_profile.clone();
@@ -88,6 +92,7 @@ impl Globals {
         }
         self.timeout_given = self.timeout_given.or(all.timeout_given);
         self.at = self.at.or(all.at);
+        self.literal |= all.literal;
         self.dry_run |= all.dry_run;
         self.yes |= all.yes;
         self

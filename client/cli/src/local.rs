@@ -1,9 +1,8 @@
 //! Local files as sources and targets: plain paths, `file:…`, and `-` for standard input or output.
-use crate::call::say;
+use crate::call::{Call, say};
 use crate::failure::{Failure, Outcome};
 use crate::quote;
 use bytes::Bytes;
-use dfs_env::Env;
 use dfs_fs::{Code, Refusal, Source};
 use futures::stream::{self, StreamExt};
 use std::ffi::{OsStr, OsString};
@@ -82,16 +81,16 @@ pub(crate) fn name_of(path: &Path) -> Outcome<OsString> {
 }
 
 /// The bytes of a file or of standard input, read off the thread that speaks with the cluster.
-pub(crate) async fn source(env: &Env, local: &Local) -> Outcome<Source> {
+pub(crate) async fn source(call: &Call, local: &Local) -> Outcome<Source> {
     let reader: Box<dyn Read + Send> = match local {
-        Local::Standard => Box::new(std::io::stdin()),
+        Local::Standard => Box::new(call.stdin()?),
         Local::Path(path) => {
             let owned = path.clone();
-            let opened = env.blocking(move || File::open(owned)).await;
+            let opened = call.env.blocking(move || File::open(owned)).await;
             Box::new(opened.map_err(|e| Failure::local("read", path, &e))?)
         }
     };
-    let (env, shown) = (env.clone(), local.shown());
+    let (env, shown) = (call.env.clone(), local.shown());
     let parts = stream::try_unfold(
         (env, reader, shown),
         |(env, mut reader, shown)| async move {

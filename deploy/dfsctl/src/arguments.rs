@@ -15,8 +15,8 @@ use dfs_cli::globals::Globals;
     after_help = "Addresses are [profile:][tree:]/path[@when]; @when is an LSN (@1219), a time (@2026-11-19T10:00Z),
 so long ago (@-5m) or @head, and @@ a literal @.
 Patterns in addresses of what is there (quote them for the shell): * and ? within a name, [a-z],
-{a,b}, and ** for directories of any depth; \\* is a literal *. A name that exists as it is typed is
-that name. @when stands behind the pattern: '/demo/**/*.txt@-1h'. No match is exit code 3.
+{a,b}, and ** for directories of any depth; \\* is a literal *. ? and [...] stand for one byte. A name
+that exists as it is typed is that name; with --literal there are no patterns. @when stands behind the pattern: '/demo/**/*.txt@-1h'. No match is exit code 3.
 
 First steps:
   dfsctl dev demo              see it work

@@ -5,10 +5,12 @@ use crate::arguments::{Arguments, Command};
 use clap::Parser;
 use dfs_cli::globals::Globals;
 use dfs_cli::{Call, Exit, Failure, Outcome};
+use futures::FutureExt;
+use futures::future::{Fuse, FusedFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::json;
 use std::ffi::OsString;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,13 +21,15 @@ const OUTPUT_BYTES_MAX: usize = 16 << 20;
 #[command(
     after_help = "A line is a command as it stands behind dfsctl, with words quoted as in a shell; # begins a comment.
 There are no variables and no pipes, and only commands that speak with a cluster. The lines share its
-connection. With -j lines run side by side and end in any order. Flags given here hold for every line.
+connection. With -j lines run side by side and end in any order. Of the flags given here the profile, --sequencers,
+--at, --consistency, --timeout, --literal, --dry-run and --yes hold for every line; -o and -q are about the
+results, and a line that wants its own says so. --if-lsn stands in a line.
 For each line its output is printed, then its number, exit code and text; -o jsonl is an object per line.
 The exit code is the worst of all.
 
 Examples:
   dfsctl run cmds.txt -j 32
-  dfsctl find /demo --name '*.tmp' | sed 's/^/rm /' | dfsctl run
+  printf 'mkdir /new\\nput a.txt /new/\\n' | dfsctl run
   dfsctl run --stop deploy.txt -o jsonl"
 )]
 pub(crate) struct Args {
@@ -40,8 +44,12 @@ pub(crate) struct Args {
     stop: bool,
 }
 
+/// A longer line is no command line; as many as run are held at once.
+const LINE_BYTES_MAX: usize = 1 << 20;
+/// What is told of one that is too long.
+const TOLD_BYTES_MAX: usize = 60;
+
 /// A line that has been read.
-#[derive(Clone)]
 struct Line {
     number: u64,
     text: String,
@@ -49,7 +57,8 @@ struct Line {
 }
 
 struct Ended {
-    line: Line,
+    number: u64,
+    text: String,
     exit: Exit,
     output: Vec<u8>,
 }
@@ -61,57 +70,107 @@ pub(crate) async fn run(call: &Call, args: Args) -> Exit {
 }
 
 async fn all(call: &Call, args: &Args) -> Outcome {
-    let mut lines = Lines::open(&args.file)?;
-    let mut running = FuturesUnordered::new();
-    let (mut worst, mut ended_lines, mut failed) = (Exit::Done, 0_u64, 0_u64);
-    loop {
-        let may_begin = !(args.stop && worst != Exit::Done);
-        if running.len() < usize::from(args.jobs) && may_begin {
-            let (read, back) = call.env.blocking(move || (lines.next(), lines)).await;
-            lines = back;
-            if let Some(line) = read? {
-                running.push(one(call, line));
-                continue;
-            }
-        }
-        let Some(ended) = running.next().await else {
-            break;
-        };
-        worst = worst.worse(ended.exit);
-        ended_lines += 1;
-        failed += u64::from(ended.exit != Exit::Done);
-        tell(call, &ended)?;
+    if call.globals.if_lsn.is_some() {
+        let why = "it is about one entry, and a batch changes many";
+        let advice = "Nothing was done; write it in the line that it is for";
+        return Err(Failure::usage("--if-lsn is not for run", why, advice));
     }
-    let lines = if ended_lines == 1 { "line" } else { "lines" };
-    call.note(&format!("{ended_lines} {lines}, {failed} failed"));
-    call.counted(worst);
+    let from_stdin = args.file == Path::new("-");
+    let mut idle = Some(Lines::open(&args.file)?);
+    // What runs goes on while the next line is waited for: whoever writes it may wait for a result.
+    let mut reading = Fuse::terminated();
+    let mut running = FuturesUnordered::new();
+    let mut sum = Sum::default();
+    loop {
+        let may_begin = !args.stop || sum.worst == Exit::Done;
+        let has_room = may_begin && running.len() < usize::from(args.jobs);
+        if let Some(mut lines) = idle.take_if(|_| has_room) {
+            let read = call.env.blocking(move || (lines.next(), lines));
+            reading = read.boxed().fuse();
+        }
+        tokio::select! {
+            biased;
+            Some(ended) = running.next() => {
+                sum.add(&ended);
+                tell(call, &ended)?;
+            }
+            (read, lines) = &mut reading, if may_begin && !reading.is_terminated() => {
+                if let Some(line) = read? {
+                    idle = Some(lines);
+                    running.push(one(call, line, from_stdin));
+                }
+            }
+            else => break,
+        }
+    }
+    sum.tell(call);
     Ok(())
 }
 
-async fn one(call: &Call, line: Line) -> Ended {
-    let output = Held::default();
-    let heading = format!("line {}: {}", line.number, line.text);
-    let exit = match parsed(&line) {
-        Ok((globals, command)) => {
-            let part = call.part(globals, Box::new(output.clone()), heading);
-            Box::pin(dfs_cli::run(&part, command)).await
+/// What all lines came to.
+struct Sum {
+    worst: Exit,
+    ended: u64,
+    failed: u64,
+}
+
+impl Default for Sum {
+    fn default() -> Sum {
+        Sum {
+            worst: Exit::Done,
+            ended: 0,
+            failed: 0,
         }
-        Err(failure) => {
-            let part = call.part(Globals::default(), Box::new(output.clone()), heading);
-            part.end(Err(failure))
+    }
+}
+
+impl Sum {
+    fn add(&mut self, ended: &Ended) {
+        self.worst = self.worst.worse(ended.exit);
+        self.ended += 1;
+        self.failed += u64::from(ended.exit != Exit::Done);
+    }
+
+    fn tell(&self, call: &Call) {
+        let lines = if self.ended == 1 { "line" } else { "lines" };
+        call.note(&format!("{} {lines}, {} failed", self.ended, self.failed));
+        call.counted(self.worst);
+    }
+}
+
+async fn one(call: &Call, line: Line, from_stdin: bool) -> Ended {
+    let output = Held::default();
+    let Line {
+        number,
+        text,
+        words,
+    } = line;
+    let heading = format!("line {number}: {text}");
+    let part = |globals| {
+        let part = call.part(globals, Box::new(output.clone()), heading);
+        match from_stdin {
+            true => part.without_stdin(),
+            false => part,
         }
     };
+    let exit = match parsed(&text, words) {
+        Ok((globals, command)) => Box::pin(dfs_cli::run(&part(globals), command)).await,
+        Err(failure) => part(Globals::default()).end(Err(failure)),
+    };
     Ended {
-        line,
+        number,
+        text,
         exit,
         output: output.take(),
     }
 }
 
-fn parsed(line: &Line) -> Result<(Globals, dfs_cli::Command), Failure> {
+fn parsed(
+    text: &str,
+    words: Result<Vec<OsString>, String>,
+) -> Result<(Globals, dfs_cli::Command), Failure> {
     let advice = "Correct the line; the others were not kept from running";
-    let what = || format!("cannot understand `{}`", line.text);
-    let words = line.words.clone();
+    let what = || format!("cannot understand `{text}`");
     let words = words.map_err(|why| Failure::usage(what(), why, advice))?;
     let named = words.first().is_some_and(|word| word == "dfsctl");
     let program = (!named).then(|| OsString::from("dfsctl"));
@@ -135,11 +194,11 @@ fn parsed(line: &Line) -> Result<(Globals, dfs_cli::Command), Failure> {
 }
 
 fn tell(call: &Call, ended: &Ended) -> Outcome {
-    let (number, exit) = (ended.line.number, ended.exit as u8);
+    let (number, exit) = (ended.number, ended.exit as u8);
     if call.output.is_json() {
         let output = String::from_utf8_lossy(&ended.output).into_owned();
         let fields = json!({
-            "line": number, "command": ended.line.text, "exit": exit, "output": output,
+            "line": number, "command": ended.text, "exit": exit, "output": output,
         });
         return call.output.object("Line", fields);
     }
@@ -147,7 +206,7 @@ fn tell(call: &Call, ended: &Ended) -> Outcome {
     if call.globals.quiet {
         return call.output.flush();
     }
-    let result = format!("{number}\t{exit}\t{}\n", ended.line.text);
+    let result = format!("{number}\t{exit}\t{}\n", ended.text);
     call.output.raw(result.as_bytes())?;
     call.output.flush()
 }
@@ -176,23 +235,46 @@ impl Lines {
         })
     }
 
+    /// The bytes of the next, without its end; of one that is too long only the beginning, and false.
+    fn read(&mut self) -> io::Result<Option<(Vec<u8>, bool)>> {
+        let mut line = Vec::new();
+        let bound = LINE_BYTES_MAX as u64 + 1;
+        let read = (&mut self.reader)
+            .take(bound)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let ends = line.pop_if(|byte| *byte == b'\n').is_some();
+        let whole = line.len() <= LINE_BYTES_MAX;
+        if !whole {
+            if !ends {
+                self.reader.skip_until(b'\n')?;
+            }
+            line.truncate(TOLD_BYTES_MAX);
+        }
+        Ok(Some((line, whole)))
+    }
+
     /// The next that is no comment.
     fn next(&mut self) -> Result<Option<Line>, Failure> {
         loop {
-            let mut line = Vec::new();
-            let read = self.reader.read_until(b'\n', &mut line);
-            if read.map_err(|e| Failure::local("read", &self.path, &e))? == 0 {
+            let line = self.read();
+            let line = line.map_err(|e| Failure::local("read", &self.path, &e))?;
+            let Some((line, whole)) = line else {
                 return Ok(None);
-            }
+            };
             self.number += 1;
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            let words = line::words(line);
+            let words = match whole {
+                true => line::words(&line),
+                false => Err("a line may have 1 MiB".into()),
+            };
             if words.as_ref().is_ok_and(Vec::is_empty) {
                 continue;
             }
             return Ok(Some(Line {
                 number: self.number,
-                text: String::from_utf8_lossy(line).trim().to_string(),
+                text: String::from_utf8_lossy(&line).trim().to_string(),
                 words,
             }));
         }

@@ -33,6 +33,9 @@ pub struct Args {
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     let (sources, target) = target::split(&args.paths)?;
     let place = call.target(target).await?;
+    if sources.len() > 1 {
+        call.one_record("several are appended")?;
+    }
     let mut if_size = args.if_size;
     for source in sources {
         append(call, source, &place, if_size.take(), args.create).await?;
@@ -70,7 +73,7 @@ async fn append_at(
     create: bool,
 ) -> Outcome<Committed> {
     let missing = create && place.fs.find(&place.at, place.when).await?.is_none();
-    let source = local::source(&call.env, local).await?;
+    let source = local::source(call, local).await?;
     if missing {
         let options = WriteOptions {
             create_only: true,

@@ -52,6 +52,7 @@ async fn copy(call: &Call, source: &OsString, target: &Place, into: bool, args: 
     let seen = from.fs.stat(&from.at, from.when).await?;
     if seen.is_directory() {
         refuse_into_itself(&from, &to)?;
+        call.one_record("a directory is copied entry by entry")?;
     }
     let from = from.pinned(seen.lsn);
     let copied = match seen.is_directory() {

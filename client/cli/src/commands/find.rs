@@ -24,7 +24,7 @@ Examples:
   dfsctl find /demo --name '*.rs' --type f
   dfsctl find /demo@-1d --size +1M --newer-than -7d
   dfsctl find /demo --newer-than 1219               changed by records after LSN 1219
-  dfsctl find /demo --name '*.tmp' -0 | xargs -0 dfsctl rm
+  dfsctl find /demo --name '*.tmp' -0 | xargs -0 dfsctl rm --literal
   dfsctl find / --type d --empty --max-depth 3 -o jsonl"
 )]
 pub struct Args {

@@ -22,7 +22,8 @@ use words::Words;
 #[command(
     after_help = "Paths are those of HDFS: /a/b, hdfs://host:port/a/b, or relative to /user/NAME; an @ is an @ (for another
 moment: dfsctl --at -1h hdfs dfs …). Exit code 0: done; 1: not all of it; 255: no such command. Times are
-UTC. What is removed stays readable at earlier moments: there is no trash.
+UTC. What is removed stays readable at earlier moments: there is no trash. Without -f no
+directory is put, got or copied onto what is there.
 
 -appendToFile -cat -checksum -chgrp -chmod -chown -copyFromLocal -copyToLocal -count -cp -df -du -get
 -getmerge -head -ls -lsr -mkdir -moveFromLocal -mv -put -rm -rmdir -rmr -stat -tail -test -text -touch
@@ -51,15 +52,35 @@ struct Complaint {
     line: String,
     /// The command line itself is wrong.
     usage: bool,
+    /// There is no such file.
+    absent: bool,
 }
 
 impl Complaint {
     fn of(line: String) -> Complaint {
-        Complaint { line, usage: false }
+        Complaint {
+            line,
+            usage: false,
+            absent: false,
+        }
     }
 
     fn usage(line: String) -> Complaint {
-        Complaint { line, usage: true }
+        Complaint {
+            usage: true,
+            ..Complaint::of(line)
+        }
+    }
+
+    fn absent(shown: &str) -> Complaint {
+        Complaint {
+            absent: true,
+            ..Complaint::of(format!("`{shown}': No such file or directory"))
+        }
+    }
+
+    fn exists(shown: &str) -> Complaint {
+        Complaint::of(format!("`{shown}': File exists"))
     }
 }
 
@@ -202,12 +223,12 @@ impl Call {
     async fn hdfs_paths(&self, word: &OsString) -> Told<Vec<Path>> {
         let (path, shown) = path_of(word.as_bytes());
         let argument = OsString::from_vec(path);
+        // A cluster or a profile that is not found is no file that is missing.
+        self.place(&argument).await?;
         let meant = self.meant(std::slice::from_ref(&argument)).await;
         let meant = match meant {
             Err(failure) if failure.exit == Exit::NotFound => {
-                return Err(Complaint::of(format!(
-                    "`{shown}': No such file or directory"
-                )));
+                return Err(Complaint::absent(&shown));
             }
             meant => meant?,
         };

@@ -22,6 +22,9 @@ pub struct Args {
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
+    if args.parents {
+        call.one_record("-p may make several")?;
+    }
     call.each(&args.directories, |directory| make(call, directory, &args))
         .await
 }

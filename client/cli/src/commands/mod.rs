@@ -36,6 +36,7 @@ mod version;
 
 use crate::call::Call;
 use crate::exit::Exit;
+use crate::failure::Outcome;
 use clap::Subcommand;
 
 /// Every command that speaks with a cluster or keeps where clusters are.
@@ -159,9 +160,21 @@ impl Command {
     }
 }
 
+/// `--if-lsn` where it cannot mean one entry; what only the arguments can tell is refused by each verb.
+fn check(call: &Call, command: &Command) -> Outcome {
+    match command {
+        Command::Sync(_) => call.one_record("sync changes whatever differs"),
+        Command::Hdfs(_) => call.one_record("HDFS has no versions"),
+        _ => Ok(()),
+    }
+}
+
 /// Does one command; the exit code is all that is left to say.
 pub async fn run(call: &Call, command: Command) -> Exit {
     call.begin(command.verb());
+    if let Err(failure) = check(call, &command) {
+        return call.end(Err(failure));
+    }
     // Boxed: a future of all commands together would be as large as the largest.
     let done = match command {
         Command::Ls(args) => Box::pin(ls::run(call, args)).await,

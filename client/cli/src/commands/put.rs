@@ -168,7 +168,7 @@ async fn put_one(
     let done = match call.globals.dry_run {
         true => Committed::default(),
         false => {
-            let source = local::source(&call.env, local).await?;
+            let source = local::source(call, local).await?;
             place.fs.write(&place.at, source, options).await?
         }
     };

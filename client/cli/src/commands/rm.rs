@@ -16,7 +16,8 @@ const ASK_ABOVE_ENTRIES: u64 = 1000;
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  dfsctl rm /demo/a.txt\n  dfsctl rm -r /demo/photos     one record, whatever lies below\n  \
-    dfsctl ls /demo/photos@-1m    what was removed is still readable as it was"
+    dfsctl ls /demo/photos@-1m    what was removed is still readable as it was\n  \
+    dfsctl find /demo --name '*.tmp' -0 | xargs -0 dfsctl rm --literal"
 )]
 pub struct Args {
     #[arg(required = true, value_name = "ADDRESS")]

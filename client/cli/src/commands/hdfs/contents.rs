@@ -65,14 +65,10 @@ pub(super) async fn end(call: &Call, name: &str, mut words: Words) -> Told {
     .await
 }
 
-fn options(replace: bool) -> TransferOptions {
-    let skip = if replace {
-        Skip::Nothing
-    } else {
-        Skip::SameSizeAndTime
-    };
+/// Equal size and time say nothing of the bytes, and what was moved is deleted here.
+fn options() -> TransferOptions {
     TransferOptions {
-        skip,
+        skip: Skip::Nothing,
         ..TransferOptions::default()
     }
 }
@@ -111,7 +107,7 @@ async fn put_one(call: &Call, source: &OsStr, target: &Path, into: bool, force: 
     let path = match Local::parse(source) {
         Local::Path(path) => path,
         standard => {
-            let bytes = local::source(&call.env, &standard).await?;
+            let bytes = local::source(call, &standard).await?;
             let options = WriteOptions {
                 create_only: !force,
                 ..WriteOptions::default()
@@ -120,7 +116,7 @@ async fn put_one(call: &Call, source: &OsStr, target: &Path, into: bool, force: 
             return written.map(drop).map_err(target.refused());
         }
     };
-    let found = std::fs::symlink_metadata(&path).map_err(|e| not_there(source, &e))?;
+    std::fs::symlink_metadata(&path).map_err(|e| not_there(source, &e))?;
     let name = local::name_of(&path)?;
     let to = match into {
         true => target.join(name.as_bytes())?,
@@ -129,8 +125,8 @@ async fn put_one(call: &Call, source: &OsStr, target: &Path, into: bool, force: 
             place: target.place.clone(),
         },
     };
-    if !found.is_dir() && !force && to.find().await?.is_some() {
-        return Err(Complaint::of(format!("`{}': File exists", to.shown)));
+    if !force && to.find().await?.is_some() {
+        return Err(Complaint::exists(&to.shown));
     }
     let parent = to.place.at.parent().filter(|parent| !parent.is_root());
     if let Some(parent) = parent {
@@ -139,7 +135,7 @@ async fn put_one(call: &Call, source: &OsStr, target: &Path, into: bool, force: 
         found.map_err(to.refused())?;
     }
     let progress = Arc::new(Progress::default());
-    let put = fs.put_tree(&path, &to.place.at, options(force), progress);
+    let put = fs.put_tree(&path, &to.place.at, options(), progress);
     whole(Box::pin(put).await.map_err(to.refused())?)
 }
 
@@ -192,15 +188,14 @@ async fn get_one(path: &Path, target: PathBuf, force: bool) -> Told {
     } else {
         target
     };
-    if !seen.is_directory() && !force && to.exists() {
-        let shown = quote::shown(to.as_os_str().as_bytes());
-        return Err(Complaint::of(format!("`{shown}': File exists")));
+    if !force && to.symlink_metadata().is_ok() {
+        return Err(Complaint::exists(&quote::shown(to.as_os_str().as_bytes())));
     }
     let progress = Arc::new(Progress::default());
     let place = path.place.pinned(seen.lsn);
     let got = place
         .fs
-        .get_tree(&place.at, place.when, &to, options(force), progress);
+        .get_tree(&place.at, place.when, &to, options(), progress);
     whole(Box::pin(got).await.map_err(path.refused())?)
 }
 
@@ -255,7 +250,7 @@ pub(super) async fn append(call: &Call, mut words: Words) -> Told {
         if let Local::Path(path) = &local {
             std::fs::metadata(path).map_err(|e| not_there(source, &e))?;
         }
-        let bytes = local::source(&call.env, &local).await?;
+        let bytes = local::source(call, &local).await?;
         let (fs, at) = (&target.place.fs, &target.place.at);
         let done = match std::mem::take(&mut missing) {
             true => fs.write(at, bytes, WriteOptions::default()).await,

@@ -37,7 +37,7 @@ pub(super) async fn rm(call: &Call, name: &str, mut words: Words) -> Told {
     let recursive = has("r") || has("R") || name == "rmr";
     for word in words.paths()? {
         let paths = match call.hdfs_paths(&word).await {
-            Err(_) if has("f") => continue,
+            Err(told) if told.absent && has("f") => continue,
             paths => paths,
         };
         let paths = match paths {
@@ -142,6 +142,9 @@ pub(super) async fn cp(call: &Call, mut words: Words) -> Told {
         let seen = from.stat().await?;
         let to = in_target(&from, target, *into)?;
         if seen.is_directory() {
+            if !force && to.find().await?.is_some() {
+                return Err(Complaint::exists(&to.shown));
+            }
             return copy_tree(call, &from, &to).await;
         }
         let (fs, when) = (&from.place.fs, from.place.when);
@@ -164,13 +167,11 @@ async fn copy_tree(call: &Call, from: &Path, to: &Path) -> Told {
         return Err(Complaint::of(why));
     }
     let progress = Arc::new(Progress::default());
-    let copying = sync(
-        &call.env,
-        side(from),
-        side(to),
-        SyncOptions::default(),
-        progress,
-    );
+    let options = SyncOptions {
+        checksum: true, // both are known, and equal times say nothing of the bytes
+        ..SyncOptions::default()
+    };
+    let copying = sync(&call.env, side(from), side(to), options, progress);
     let summary = Box::pin(copying).await.map_err(to.refused())?;
     match summary.failures.first() {
         None => Ok(()),
