@@ -2,6 +2,7 @@
 use crate::call::say;
 use crate::failure::{Failure, Outcome};
 use crate::profile::Profile;
+use bytes::Bytes;
 use dfs_env::Env;
 use dfs_fs::{Code, Consistency, Fs, FsConfig, Refusal};
 use dfs_log::{ClusterLog, SharedLog};
@@ -29,6 +30,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    pub(crate) async fn id(&self) -> Result<Bytes, Refusal> {
+        let status = self.connector.sequencer().await?.status().await?;
+        Ok(status.cluster_id)
+    }
+
     /// Its log, for those who read records and not files.
     pub(crate) fn log(&self) -> Arc<dyn SharedLog> {
         let nobody = dfs_wire::v1::Owner::default();

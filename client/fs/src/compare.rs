@@ -4,6 +4,7 @@ mod local;
 mod node;
 mod remote;
 
+pub(crate) use node::is_below;
 pub use node::{Changes, Node};
 
 use std::fmt;
@@ -86,6 +87,7 @@ pub fn compare(
 ) -> BoxStream<'static, Result<Pair, Refusal>> {
     let merge = Merge {
         ahead: (None, None),
+        left_out: None,
         nodes: (
             nodes(env, &left, &options.keep),
             nodes(env, &right, &options.keep),
@@ -113,6 +115,8 @@ struct Merge {
     nodes: (Nodes, Nodes),
     /// The next of each side.
     ahead: (Option<Node>, Option<Node>),
+    /// Left out of one side: of the other it is, too, with all below it.
+    left_out: Option<Vec<u8>>,
     terms: Terms,
 }
 
@@ -125,6 +129,28 @@ struct Terms {
 
 impl Merge {
     async fn next(&mut self) -> Result<Option<Pair>, Refusal> {
+        loop {
+            let (left, right) = self.both().await?;
+            let Some(node) = left.as_ref().or(right.as_ref()) else {
+                return Ok(None);
+            };
+            if is_below(&node.path, &self.left_out) {
+                continue;
+            }
+            if [&left, &right]
+                .into_iter()
+                .flatten()
+                .any(|node| node.is_left_out)
+            {
+                self.left_out = Some(node.path.clone());
+                continue;
+            }
+            return self.terms.pair(left, right).await.map(Some);
+        }
+    }
+
+    /// What stands at the next path; neither: it is the end.
+    async fn both(&mut self) -> Result<(Option<Node>, Option<Node>), Refusal> {
         if self.ahead.0.is_none() {
             self.ahead.0 = self.nodes.0.next().await.transpose()?;
         }
@@ -132,14 +158,14 @@ impl Merge {
             self.ahead.1 = self.nodes.1.next().await.transpose()?;
         }
         let order = match &self.ahead {
-            (None, None) => return Ok(None),
+            (None, None) => return Ok((None, None)),
             (Some(_), None) => std::cmp::Ordering::Less,
             (None, Some(_)) => std::cmp::Ordering::Greater,
             (Some(left), Some(right)) => node::order(&left.path, &right.path),
         };
         let left = self.ahead.0.take_if(|_| order.is_le());
         let right = self.ahead.1.take_if(|_| order.is_ge());
-        self.terms.pair(left, right).await.map(Some)
+        Ok((left, right))
     }
 }
 

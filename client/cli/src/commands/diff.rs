@@ -47,7 +47,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     };
     let (left, right) = (left.side(), right.side());
     for (side, typed) in [(&left, &args.left), (&right, &args.right)] {
-        exists(call, side, typed).await?;
+        exists(call, side, typed, "compare").await?;
     }
     let counts = print(call, left, right, options, args.attributes, true).await?;
     call.note(&sides::sum(counts));
@@ -58,13 +58,18 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
 }
 
 /// What is not there is a mistake, not an empty tree.
-async fn exists(call: &Call, side: &Side, typed: &OsString) -> Outcome {
+pub(crate) async fn exists(
+    call: &Call,
+    side: &Side,
+    typed: &OsString,
+    verb: &'static str,
+) -> Outcome {
     match side {
         Side::Local(path) => {
             let path = path.clone();
             let found = call.env.blocking(move || std::fs::symlink_metadata(path));
             let found = found.await.map(drop);
-            found.map_err(|e| Failure::local("compare", typed.as_ref(), &e))
+            found.map_err(|e| Failure::local(verb, typed.as_ref(), &e))
         }
         Side::Remote(fs, at, when) => Ok(fs.stat(at, *when).await.map(drop)?),
     }

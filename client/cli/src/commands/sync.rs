@@ -48,7 +48,7 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
     let from = call.side(&args.from, false).await?;
     let to = call.side(&args.to, true).await?;
     if let (Some(from), Some(to)) = (from.place(), to.place()) {
-        refuse_overlap(from, to)?;
+        refuse_overlap(call, from, to).await?;
     }
     let Some(place) = to.place().or(from.place()) else {
         let what = "cannot sync two local directories";
@@ -63,9 +63,9 @@ pub(crate) async fn run(call: &Call, args: Args) -> Outcome {
 }
 
 /// A tree that grows while it is read would never be equal.
-fn refuse_overlap(from: &Place, to: &Place) -> Outcome {
+async fn refuse_overlap(call: &Call, from: &Place, to: &Place) -> Outcome {
     let contains = from.at.contains(&to.at) || to.at.contains(&from.at);
-    if from.profile != to.profile || !contains {
+    if !contains || !are_in_one_cluster(call, from, to).await? {
         return Ok(());
     }
     if from.at == to.at && from.typed.moment.is_some() {
@@ -81,14 +81,22 @@ fn refuse_overlap(from: &Place, to: &Place) -> Outcome {
     ))
 }
 
+/// Two profiles may be of the same one.
+async fn are_in_one_cluster(call: &Call, from: &Place, to: &Place) -> Outcome<bool> {
+    if from.profile == to.profile {
+        return Ok(true);
+    }
+    let from = call.cluster_of(from.profile.as_deref()).await?;
+    let to = call.cluster_of(to.profile.as_deref()).await?;
+    Ok(from.id().await? == to.id().await?)
+}
+
 async fn show(call: &Call, from: &Named, to: &Named, args: &Args) -> Outcome {
     let options = CompareOptions {
         checksum: args.checksum,
         keep: args.filter.keep(),
     };
-    if let Some(place) = from.place() {
-        place.fs.stat(&place.at, place.when).await?;
-    }
+    diff::exists(call, &from.side(), &args.from, "sync").await?;
     let counts = diff::print(call, to.side(), from.side(), options, true, args.delete).await?;
     call.note(&format!("would have synced  {}", sides::sum(counts)));
     Ok(())

@@ -11,7 +11,7 @@ use super::node::Node;
 use super::remote::below;
 use super::{Keep, Nodes};
 use crate::entry::Kind;
-use crate::transfer::local as files;
+use crate::transfer::local::{self as files, Found};
 
 struct Walk {
     env: Env,
@@ -59,7 +59,7 @@ impl Walk {
                 self.levels.pop();
                 continue;
             };
-            if !node.is_directory() || node.unreadable.is_some() {
+            if !node.is_directory() || node.is_left_out || node.unreadable.is_some() {
                 return Ok(Some(node));
             }
             let (root, keep, at) = (self.root.clone(), self.keep.clone(), node.path.clone());
@@ -80,6 +80,17 @@ impl Walk {
     }
 }
 
+/// What cannot be looked at may be a directory: it counts if it would as one or as a file, so that it is
+/// told of and not taken for gone.
+fn counts(keep: &Option<Keep>, path: &[u8], found: &Result<Found, Refusal>) -> bool {
+    match found {
+        Ok(found) => Keep::all(keep, path, found.kind == Kind::Directory),
+        // A pipe or a device.
+        Err(refusal) if refusal.code() == Code::WrongKind => Keep::all(keep, path, false),
+        Err(_) => Keep::all(keep, path, true) || Keep::all(keep, path, false),
+    }
+}
+
 /// What a directory holds, the last name first.
 fn list(root: PathBuf, at: Vec<u8>, keep: &Option<Keep>) -> Result<Vec<Node>, Refusal> {
     let directory = files::below(&root, &at);
@@ -88,10 +99,11 @@ fn list(root: PathBuf, at: Vec<u8>, keep: &Option<Keep>) -> Result<Vec<Node>, Re
     let mut nodes = Vec::with_capacity(names.len());
     for (name, found) in names {
         let path = below(&at, &name);
-        let is_directory = found
-            .as_ref()
-            .is_ok_and(|found| found.kind == Kind::Directory);
-        if files::is_unfinished(&name) || !Keep::all(keep, &path, is_directory) {
+        if files::is_unfinished(&name) {
+            continue;
+        }
+        if !counts(keep, &path, &found) {
+            nodes.push(Node::left_out(path));
             continue;
         }
         nodes.push(match found {
@@ -109,4 +121,23 @@ fn list(root: PathBuf, at: Vec<u8>, keep: &Option<Keep>) -> Result<Vec<Node>, Re
     // Of one directory: by name is by path.
     nodes.sort_by(|a, b| b.path.cmp(&a.path));
     Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_taken_for_a_file() {
+        let jpg = |path: &[u8], directory: bool| directory || path.ends_with(b".jpg");
+        let not_o = |path: &[u8], _: bool| !path.ends_with(b".o");
+        let only_jpg = Some(Keep(Arc::new(jpg)));
+        let no_o = Some(Keep(Arc::new(not_o)));
+        let failed = |code| Err(Refusal::new(code, "looking", "it failed"));
+        assert!(counts(&only_jpg, b"photos", &failed(Code::Corrupt)));
+        assert!(!counts(&only_jpg, b"pipe", &failed(Code::WrongKind)));
+        assert!(!counts(&no_o, b"a.o", &failed(Code::Denied)));
+        assert!(counts(&None, b"a.o", &failed(Code::Denied)));
+    }
 }

@@ -24,6 +24,8 @@ pub struct Node {
     pub seen_lsn: u64,
     /// It is there, but cannot be read or stored.
     pub unreadable: Option<Refusal>,
+    /// Nothing is said of it, and of what stands at its path on the other side.
+    pub(crate) is_left_out: bool,
 }
 
 impl Node {
@@ -44,6 +46,7 @@ impl Node {
             target: entry.link_target.clone(),
             seen_lsn: lsn,
             unreadable: None,
+            is_left_out: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Node {
             target: target.into(),
             seen_lsn: 0,
             unreadable: None,
+            is_left_out: false,
         }
     }
 
@@ -74,6 +78,7 @@ impl Node {
             target: Bytes::new(),
             seen_lsn: 0,
             unreadable: Some(refusal),
+            is_left_out: false,
         }
     }
 
@@ -87,6 +92,14 @@ impl Node {
             target: Bytes::new(),
             seen_lsn: 0,
             unreadable: None,
+            is_left_out: false,
+        }
+    }
+
+    pub(crate) fn left_out(path: Vec<u8>) -> Node {
+        Node {
+            is_left_out: true,
+            ..Node::directory(path, v1::Attr::default())
         }
     }
 
@@ -99,6 +112,14 @@ impl Node {
 pub(crate) fn order(left: &[u8], right: &[u8]) -> Ordering {
     let names = |path| <[u8]>::split(path, |b: &u8| *b == b'/').filter(|name| !name.is_empty());
     names(left).cmp(names(right))
+}
+
+pub(crate) fn is_below(path: &[u8], above: &Option<Vec<u8>>) -> bool {
+    let Some(above) = above else {
+        return false;
+    };
+    let rest = path.strip_prefix(above.as_slice());
+    rest.is_some_and(|rest| above.is_empty() || rest.first() == Some(&b'/'))
 }
 
 pub(crate) fn are_files_of_one_size(left: &Node, right: &Node) -> bool {
@@ -168,6 +189,14 @@ mod tests {
         let mut paths = vec!["b", "a-b", "a/z", "a", "", "a/b/c", "a/b"];
         paths.sort_by(|a, b| order(a.as_bytes(), b.as_bytes()));
         assert_eq!(paths, ["", "a", "a/b", "a/b/c", "a/z", "a-b", "b"]);
+    }
+
+    #[test]
+    fn below_goes_by_names() {
+        let above = |path: &str| Some(path.as_bytes().to_vec());
+        assert!(is_below(b"a/b", &above("a")) && is_below(b"a", &above("")));
+        assert!(!is_below(b"ab", &above("a")) && !is_below(b"a", &above("a")));
+        assert!(!is_below(b"a", &None));
     }
 
     #[test]

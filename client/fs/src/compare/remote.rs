@@ -11,6 +11,7 @@ use super::{Keep, Nodes};
 use crate::address::Address;
 use crate::entry::{Entry, Page, Seen};
 use crate::fs::Fs;
+use crate::transfer::local as files;
 use crate::when::When;
 
 /// Directories that are listed before their turn: else each of many small ones costs a round trip.
@@ -85,8 +86,11 @@ impl Walk {
                 continue;
             };
             let path = below(&level.path, &entry.name);
+            if files::is_unfinished(&entry.name) {
+                continue; // as on the local side: else it would seem gone there
+            }
             if !Keep::all(&self.keep, &path, entry.is_directory()) {
-                continue;
+                return Ok(Some(Node::left_out(path)));
             }
             let node = Node::of_entry(path.clone(), &entry, self.lsn);
             self.enter(&entry, path).await?;

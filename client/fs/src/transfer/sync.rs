@@ -12,7 +12,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::TransferOptions;
 use super::progress::{Progress, Summary};
-use crate::compare::{CompareOptions, Keep, Node, Pair, Side, compare};
+use crate::compare::{CompareOptions, Keep, Node, Pair, Side, compare, is_below};
 use act::Act;
 
 /// Trees that are only on one side and are moved whole at the same time: each has files in flight of
@@ -41,6 +41,7 @@ pub async fn sync(
     options: SyncOptions,
     progress: Arc<Progress>,
 ) -> Result<Summary, Refusal> {
+    let from = at_one_lsn(from).await?;
     let act = Arc::new(Act::new(env, from.clone(), to.clone(), &options, progress)?);
     act.begin().await?;
     let comparing = CompareOptions {
@@ -59,6 +60,7 @@ pub async fn sync(
         to_finish: Vec::new(),
         to_empty: Vec::new(),
     };
+    let mut begun = false;
     while !act.is_stopped() {
         sync.make_room().await;
         let pair = tokio::select! {
@@ -69,14 +71,29 @@ pub async fn sync(
             }
             pair = pairs.next() => pair,
         };
-        match pair {
-            Some(pair) => sync.step(pair?).await,
-            None => break,
+        match pair.transpose()? {
+            // The roots come first. It was there when this began: nothing is not an empty tree.
+            Some(pair) if pair.path.is_empty() && pair.left.is_none() => return Err(act.gone()),
+            Some(pair) => sync.step(pair).await,
+            None if begun => break,
+            None => return Err(act.gone()),
         }
+        begun = true;
     }
     act.progress.found_all.store(1, Ordering::Relaxed);
     sync.end().await;
     Ok(act.summary())
+}
+
+/// What is compared is what is moved, whatever is written meanwhile.
+async fn at_one_lsn(side: Side) -> Result<Side, Refusal> {
+    Ok(match side {
+        Side::Remote(fs, at, when) => {
+            let moment = fs.resolve(when).await?;
+            Side::Remote(fs, at, moment.when())
+        }
+        local => local,
+    })
 }
 
 /// A directory of the target that is being walked, to be finished when all below it is done.
@@ -104,14 +121,6 @@ struct Sync {
     to_empty: Vec<Vec<u8>>,
 }
 
-fn is_below(path: &[u8], above: &Option<Vec<u8>>) -> bool {
-    let Some(above) = above else {
-        return false;
-    };
-    let rest = path.strip_prefix(above.as_slice());
-    rest.is_some_and(|rest| above.is_empty() || rest.first() == Some(&b'/'))
-}
-
 impl Sync {
     async fn make_room(&mut self) {
         let jobs = self.options.transfer.jobs.max(1);
@@ -124,16 +133,14 @@ impl Sync {
     }
 
     async fn step(&mut self, pair: Pair) {
-        if is_below(&pair.path, &self.done_below) {
+        let goes = pair.left.is_none() && is_below(&pair.path, &self.gone_below);
+        if goes || is_below(&pair.path, &self.done_below) {
             return;
         }
         self.close_others(&pair.path);
         match (pair.left.clone(), pair.right.clone()) {
             (None, None) => {}
             (_, Some(node)) | (Some(node), _) if node.unreadable.is_some() => {
-                self.refuse(&pair.path, node.unreadable);
-            }
-            (Some(node), Some(_)) if node.unreadable.is_some() => {
                 self.refuse(&pair.path, node.unreadable);
             }
             (None, Some(right)) => self.only_right(pair.path, &right),
@@ -175,7 +182,7 @@ impl Sync {
     }
 
     fn only_right(&mut self, path: Vec<u8>, right: &Node) {
-        if !self.options.delete || path.is_empty() || is_below(&path, &self.gone_below) {
+        if !self.options.delete || path.is_empty() {
             return;
         }
         self.touch();
@@ -200,8 +207,10 @@ impl Sync {
             let advice = "Remove it, or let it be removed (--delete)";
             return self.refuse(&path, Some(refusal.advice(advice)));
         }
-        self.gone_below = Some(path.clone());
-        if self.act.remove(&path, true).await {
+        // What is left out may lie in it.
+        let all = self.options.keep.is_none();
+        if self.act.make_way(&path, right, all).await {
+            self.gone_below = Some(path.clone());
             self.only_left(path, left).await;
         } else {
             self.done_below = Some(path);
@@ -286,18 +295,5 @@ impl Sync {
         for (path, attr) in &self.to_finish {
             self.act.finish(path, *attr).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_below;
-
-    #[test]
-    fn below_goes_by_names() {
-        let above = |path: &str| Some(path.as_bytes().to_vec());
-        assert!(is_below(b"a/b", &above("a")) && is_below(b"a", &above("")));
-        assert!(!is_below(b"ab", &above("a")) && !is_below(b"a", &above("a")));
-        assert!(!is_below(b"a", &None));
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Act {
 enum Way {
     Put(PathBuf, Arc<Put>, Address),
     Get(Fs, Address, Arc<Get>, PathBuf),
-    Copy(Fs, Address, Arc<Put>, Address),
+    /// The moment is that of the source.
+    Copy(Fs, Address, When, Arc<Put>, Address),
 }
 
 fn new_put(fs: &Fs, options: &TransferOptions, progress: &Arc<Progress>) -> Arc<Put> {
@@ -64,8 +65,8 @@ impl Act {
                 let get = Get::new(&fs, transfer, progress.clone(), when);
                 Way::Get(fs, at, Arc::new(get), path)
             }
-            (Side::Remote(fs, from, _), Side::Remote(to_fs, to, _)) => {
-                Way::Copy(fs, from, new_put(&to_fs, &transfer, &progress), to)
+            (Side::Remote(fs, from, when), Side::Remote(to_fs, to, _)) => {
+                Way::Copy(fs, from, when, new_put(&to_fs, &transfer, &progress), to)
             }
             (Side::Local(path), Side::Local(_)) => {
                 let what = format!("sync of {}", path.display());
@@ -91,16 +92,25 @@ impl Act {
                 put.make_parent(to).await
             }
             Way::Get(fs, at, get, _) => fs.stat(at, get.when).await.map(drop),
-            Way::Copy(fs, at, put, to) => {
-                fs.stat(at, When::Head).await.map(drop)?;
+            Way::Copy(fs, at, when, put, to) => {
+                fs.stat(at, *when).await.map(drop)?;
                 put.make_parent(to).await
             }
         }
     }
 
+    /// The source was there, and is not any more.
+    pub(super) fn gone(&self) -> Refusal {
+        let from = match &self.way {
+            Way::Put(from, ..) => from.display().to_string(),
+            Way::Get(_, from, ..) | Way::Copy(_, from, ..) => from.to_string(),
+        };
+        Refusal::new(Code::NotFound, from, "it is gone since this began")
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         let stopped = match &self.way {
-            Way::Put(_, put, _) | Way::Copy(_, _, put, _) => put.tally.is_stopped(),
+            Way::Put(_, put, _) | Way::Copy(_, _, _, put, _) => put.tally.is_stopped(),
             Way::Get(_, _, get, _) => get.tally.is_stopped(),
         };
         stopped || self.tally.is_stopped()
@@ -108,7 +118,7 @@ impl Act {
 
     pub(super) fn summary(&self) -> Summary {
         let mut summary = match &self.way {
-            Way::Put(_, put, _) | Way::Copy(_, _, put, _) => put.tally.summary(),
+            Way::Put(_, put, _) | Way::Copy(_, _, _, put, _) => put.tally.summary(),
             Way::Get(_, _, get, _) => get.tally.summary(),
         };
         let own = self.tally.summary();
@@ -121,7 +131,7 @@ impl Act {
     pub(super) fn shown(&self, path: &[u8]) -> String {
         match &self.way {
             Way::Get(_, _, _, to) => local::below(to, path).display().to_string(),
-            Way::Put(_, _, to) | Way::Copy(_, _, _, to) => match to.join(path) {
+            Way::Put(_, _, to) | Way::Copy(_, _, _, _, to) => match to.join(path) {
                 Ok(at) => at.to_string(),
                 Err(_) => String::from_utf8_lossy(path).into_owned(),
             },
@@ -132,7 +142,7 @@ impl Act {
         let (local, remote) = match &self.way {
             Way::Put(from, _, to) => (local::below(from, path), to),
             Way::Get(_, from, _, to) => (local::below(to, path), from),
-            Way::Copy(_, _, _, to) => (PathBuf::from(self.shown(path)), to),
+            Way::Copy(_, _, _, _, to) => (PathBuf::from(self.shown(path)), to),
         };
         self.tally.failed(&local, remote, refusal);
     }
@@ -221,7 +231,7 @@ impl Act {
         let done = match &self.way {
             Way::Put(from, put, to) => self.put_one(from, put, to, path).await,
             Way::Get(fs, from, get, to) => self.get_one(fs, from, get, to, path).await,
-            Way::Copy(fs, from, put, to) => self.copy_one(fs, from, put, to, path, node).await,
+            Way::Copy(fs, from, _, put, to) => self.copy_one(fs, from, put, to, path, node).await,
         };
         self.told(path, done)
     }
@@ -306,7 +316,7 @@ impl Act {
                     move || std::fs::create_dir(&to).map_err(|e| local::refusal("making", &to, &e));
                 self.env.blocking(made).await
             }
-            Way::Put(_, put, to) | Way::Copy(_, _, put, to) => {
+            Way::Put(_, put, to) | Way::Copy(_, _, _, put, to) => {
                 let made = async {
                     let made = put
                         .fs
@@ -335,7 +345,7 @@ impl Act {
                 };
                 self.env.blocking(set).await
             }
-            Way::Put(_, put, to) | Way::Copy(_, _, put, to) => {
+            Way::Put(_, put, to) | Way::Copy(_, _, _, put, to) => {
                 let set = async {
                     let set = put.fs.set_attr(&to.join(path)?, change(&node.attr)).await?;
                     self.committed(&set);
@@ -355,6 +365,30 @@ impl Act {
 
     /// `all`: with all below it; else only if it is empty, and it is no failure if it is not.
     pub(super) async fn remove(&self, path: &[u8], all: bool) -> bool {
+        match self.try_remove(path, all).await {
+            // Something in it was left out.
+            Err(refusal) if refusal.code() == Code::NotEmpty && !all => true,
+            removed => self.told(path, removed),
+        }
+    }
+
+    /// As `remove`, of what is of another kind than it has to be; a failure if it is not empty.
+    pub(super) async fn make_way(&self, path: &[u8], there: &Node, all: bool) -> bool {
+        let removed = match self.try_remove(path, all).await {
+            Err(refusal) if refusal.code() == Code::NotEmpty && !all => {
+                let why = format!(
+                    "a {} is there, with what may be left out in it",
+                    there.kind.name()
+                );
+                let refusal = Refusal::new(Code::NotEmpty, self.shown(path), why);
+                Err(refusal.advice("Remove it, or leave nothing out"))
+            }
+            removed => removed,
+        };
+        self.told(path, removed)
+    }
+
+    async fn try_remove(&self, path: &[u8], all: bool) -> Result<(), Refusal> {
         let removed = match &self.way {
             Way::Get(_, _, _, to) => {
                 let to = local::below(to, path);
@@ -363,7 +397,7 @@ impl Act {
                     .await
                     .map(|()| 1)
             }
-            Way::Put(_, put, to) | Way::Copy(_, _, put, to) => {
+            Way::Put(_, put, to) | Way::Copy(_, _, _, put, to) => {
                 let removed = async {
                     let removed = put.fs.remove(&to.join(path)?, all).await?;
                     self.committed(&removed);
@@ -374,14 +408,9 @@ impl Act {
         };
         match removed {
             Ok(entries) => add(&self.progress.removed, entries),
-            // Gone already, or something in it was left out.
-            Err(refusal) if refusal.code() == Code::NotFound => {}
-            Err(refusal) if refusal.code() == Code::NotEmpty && !all => {}
-            Err(refusal) => {
-                self.failed(path, refusal);
-                return false;
-            }
+            Err(refusal) if refusal.code() == Code::NotFound => {} // gone already
+            Err(refusal) => return Err(refusal),
         }
-        true
+        Ok(())
     }
 }
