@@ -2,14 +2,14 @@
 use crate::UnitRole;
 use crate::log::ledger::STAGED_BYTES_MAX;
 use dfs_rpc::metrics::Kind::{Counter, Gauge, Histogram};
-use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, Spread, Tally};
+use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, Spread, Tally, place_of};
 
 /// Places of the kinds in [`KINDS`].
-pub(crate) const APPEND: usize = 0;
-pub(crate) const SCAN: usize = 1;
-pub(crate) const STORE: usize = 2;
-pub(crate) const LOAD: usize = 3;
-pub(crate) const FETCH: usize = 4;
+pub(crate) const APPEND: usize = place_of(KINDS, "append");
+pub(crate) const SCAN: usize = place_of(KINDS, "scan");
+pub(crate) const STORE: usize = place_of(KINDS, "store");
+pub(crate) const LOAD: usize = place_of(KINDS, "load");
+pub(crate) const FETCH: usize = place_of(KINDS, "fetch");
 const KINDS: &[&str] = &["append", "scan", "store", "load", "fetch"];
 
 #[derive(Debug)]
@@ -45,52 +45,38 @@ impl Default for Metrics {
     }
 }
 
-const fn of(
-    name: &'static str,
-    kind: dfs_rpc::metrics::Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
-}
-
 const UNIT: &[&str] = &["unit"];
 
 /// Every figure of a unit.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
-    of("dfs_unit_requests_total", Counter, &["unit", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
-    of("dfs_unit_request_seconds", Histogram, &["unit", "kind"], "From request to answer; of a stream, to its opening."),
-    of("dfs_unit_appended_frames_total", Counter, UNIT, "Frames made durable."),
-    of("dfs_unit_appended_records_total", Counter, UNIT, "Records made durable."),
-    of("dfs_unit_appended_bytes_total", Counter, UNIT, "Bytes of frames made durable."),
-    of("dfs_unit_fsync_seconds", Histogram, &["unit", "of"], "Commits of the log with their fdatasync, and fdatasyncs of extents: how many, how long."),
-    of("dfs_unit_queue_depth", Gauge, &["unit", "queue"], "What waits: orders to the log's writer; bytes received and not durable, against which appenders get credit."),
-    of("dfs_unit_queue_bound", Gauge, &["unit", "queue"], "How much of it may wait; past it, askers do."),
-    of("dfs_unit_log_bytes", Gauge, UNIT, "Log that is kept."),
-    of("dfs_unit_extents", Gauge, UNIT, "Extents of files that are kept."),
-    of("dfs_unit_extent_bytes", Gauge, UNIT, "Their bytes."),
-    of("dfs_unit_full", Gauge, UNIT, "1: the disk counts as full, and nothing is taken."),
-    of("dfs_unit_heard_cut", Gauge, UNIT, "The newest cut it has heard of."),
-    of("dfs_unit_stamped_cut", Gauge, UNIT, "The newest cut of which everything held is stamped."),
-    of("dfs_unit_lanes_behind", Gauge, UNIT, "Lanes of which less is held than was cut."),
-    of("dfs_unit_records_behind", Gauge, UNIT, "Records that are missing in them."),
-    of("dfs_unit_fetch_left_bytes", Gauge, UNIT, "What the fetch under way has still to bring from peers."),
-    of("dfs_unit_fetched_bytes_total", Counter, UNIT, "Fetched from peers."),
-    of("dfs_unit_mended_frames_total", Counter, UNIT, "Damaged frames that a peer's took the place of."),
-    of("dfs_unit_scrubbed_bytes_total", Counter, UNIT, "Log read in the background to find damage."),
-    of("dfs_unit_scrub_rounds_total", Counter, UNIT, "Whole rounds of it."),
-    of("dfs_unit_scrub_found_total", Counter, UNIT, "Frames found damaged by it."),
-    of("dfs_unit_bad_ranges", Gauge, UNIT, "Ranges of lanes that are damaged here now."),
-    of("dfs_unit_damaged_extents", Gauge, UNIT, "Extents that were acknowledged and cannot be read whole here."),
-    of("dfs_unit_damage_nameless", Gauge, UNIT, "Damaged places whose extents cannot be named."),
-    of("dfs_unit_disk_total_bytes", Gauge, UNIT, "Of the disk of the log."),
-    of("dfs_unit_disk_available_bytes", Gauge, UNIT, "Free on it."),
+    Metric::of("dfs_unit_requests_total", Counter, &["unit", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
+    Metric::of("dfs_unit_request_seconds", Histogram, &["unit", "kind"], "From request to answer; of a stream, to its opening."),
+    Metric::of("dfs_unit_appended_frames_total", Counter, UNIT, "Frames made durable."),
+    Metric::of("dfs_unit_appended_records_total", Counter, UNIT, "Records made durable."),
+    Metric::of("dfs_unit_appended_bytes_total", Counter, UNIT, "Bytes of frames made durable."),
+    Metric::of("dfs_unit_fsync_seconds", Histogram, &["unit", "of"], "Commits of the log with their fdatasync, and fdatasyncs of extents: how many, how long."),
+    Metric::of("dfs_unit_queue_depth", Gauge, &["unit", "queue"], "What waits: orders to the log's writer; bytes received and not durable, against which appenders get credit."),
+    Metric::of("dfs_unit_queue_bound", Gauge, &["unit", "queue"], "How much of it may wait; past it, askers do."),
+    Metric::of("dfs_unit_log_bytes", Gauge, UNIT, "Log that is kept."),
+    Metric::of("dfs_unit_extents", Gauge, UNIT, "Extents of files that are kept."),
+    Metric::of("dfs_unit_extent_bytes", Gauge, UNIT, "Their bytes."),
+    Metric::of("dfs_unit_full", Gauge, UNIT, "1: the disk counts as full, and nothing is taken."),
+    Metric::of("dfs_unit_heard_cut", Gauge, UNIT, "The newest cut it has heard of."),
+    Metric::of("dfs_unit_stamped_cut", Gauge, UNIT, "The newest cut of which everything held is stamped."),
+    Metric::of("dfs_unit_lanes_behind", Gauge, UNIT, "Lanes of which less is held than was cut."),
+    Metric::of("dfs_unit_records_behind", Gauge, UNIT, "Records that are missing in them."),
+    Metric::of("dfs_unit_fetch_left_bytes", Gauge, UNIT, "What the fetch under way has still to bring from peers."),
+    Metric::of("dfs_unit_fetched_bytes_total", Counter, UNIT, "Fetched from peers."),
+    Metric::of("dfs_unit_mended_frames_total", Counter, UNIT, "Damaged frames that a peer's took the place of."),
+    Metric::of("dfs_unit_scrubbed_bytes_total", Counter, UNIT, "Log read in the background to find damage."),
+    Metric::of("dfs_unit_scrub_rounds_total", Counter, UNIT, "Whole rounds of it."),
+    Metric::of("dfs_unit_scrub_found_total", Counter, UNIT, "Frames found damaged by it."),
+    Metric::of("dfs_unit_bad_ranges", Gauge, UNIT, "Ranges of lanes that are damaged here now."),
+    Metric::of("dfs_unit_damaged_extents", Gauge, UNIT, "Extents that were acknowledged and cannot be read whole here."),
+    Metric::of("dfs_unit_damage_nameless", Gauge, UNIT, "Damaged places whose extents cannot be named."),
+    Metric::of("dfs_unit_disk_total_bytes", Gauge, UNIT, "Of the disk of the log."),
+    Metric::of("dfs_unit_disk_available_bytes", Gauge, UNIT, "Free on it."),
 ];
 
 const QUEUE: (&str, &str) = ("dfs_unit_queue_depth", "dfs_unit_queue_bound");

@@ -189,11 +189,11 @@ impl UnitRole {
         kind: usize,
         asked: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
-        let began = self.env.now();
-        let told = asked.await;
-        let took = self.env.now().saturating_duration_since(began);
-        self.ledger.metrics.calls.told(kind, took, &told);
-        told
+        self.ledger
+            .metrics
+            .calls
+            .counted(&self.env, kind, asked)
+            .await
     }
 
     async fn store_parts(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {

@@ -3,19 +3,19 @@ use crate::board::Seen;
 use crate::raft::journal::WRITES_QUEUED;
 use crate::role::{CALLERS_QUEUED, SequencerRole};
 use dfs_rpc::metrics::Kind::{Counter, Gauge, Histogram};
-use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples};
+use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, place_of};
 use dfs_wire::v1;
 
 /// Places of the kinds in [`KINDS`].
-pub(crate) const REGISTER: usize = 0;
-pub(crate) const KEEP_ALIVE: usize = 1;
-pub(crate) const OPEN_LANE: usize = 2;
-pub(crate) const MOVE_LANE: usize = 3;
-pub(crate) const UNIT: usize = 4;
-pub(crate) const SUBSCRIBE: usize = 5;
-pub(crate) const END: usize = 6;
-pub(crate) const ADMINISTER: usize = 7;
-pub(crate) const CHANGE_HISTORY: usize = 8;
+pub(crate) const REGISTER: usize = place_of(KINDS, "register");
+pub(crate) const KEEP_ALIVE: usize = place_of(KINDS, "keep_alive");
+pub(crate) const OPEN_LANE: usize = place_of(KINDS, "open_lane");
+pub(crate) const MOVE_LANE: usize = place_of(KINDS, "move_lane");
+pub(crate) const UNIT: usize = place_of(KINDS, "unit");
+pub(crate) const SUBSCRIBE: usize = place_of(KINDS, "subscribe");
+pub(crate) const END: usize = place_of(KINDS, "end");
+pub(crate) const ADMINISTER: usize = place_of(KINDS, "administer");
+pub(crate) const CHANGE_HISTORY: usize = place_of(KINDS, "change_history");
 const KINDS: &[&str] = &[
     "register",
     "keep_alive",
@@ -42,48 +42,34 @@ pub(crate) fn calls() -> Calls {
     Calls::of(KINDS)
 }
 
-const fn of(
-    name: &'static str,
-    kind: dfs_rpc::metrics::Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
-}
-
 const VOTER: &[&str] = &["voter"];
 
 /// Every figure of a voter.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
-    of("dfs_sequencer_requests_total", Counter, &["voter", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
-    of("dfs_sequencer_request_seconds", Histogram, &["voter", "kind"], "From request to answer; of a stream, to its opening."),
-    of("dfs_sequencer_fsync_seconds", Histogram, VOTER, "Batches of the journal with their fdatasync: how many, how long."),
-    of("dfs_sequencer_role", Gauge, &["voter", "role"], "1 for what it is now: leader, follower, candidate, learner, removed, stopped."),
-    of("dfs_sequencer_term", Gauge, VOTER, "Raft's term."),
-    of("dfs_sequencer_leader", Gauge, VOTER, "The voter that leads, as far as this one knows; 0: none."),
-    of("dfs_sequencer_last_index", Gauge, VOTER, "The last entry of its journal."),
-    of("dfs_sequencer_committed_index", Gauge, VOTER, "The last entry that most voters have."),
-    of("dfs_sequencer_applied_index", Gauge, VOTER, "The last entry applied."),
-    of("dfs_sequencer_purged_index", Gauge, VOTER, "The last entry that is only in a snapshot."),
-    of("dfs_sequencer_follower_lag_entries", Gauge, &["voter", "follower"], "Entries that another voter does not have yet; told by the leader."),
-    of("dfs_sequencer_queue_depth", Gauge, &["voter", "queue"], "What waits: callers of End, writes to the journal."),
-    of("dfs_sequencer_queue_bound", Gauge, &["voter", "queue"], "How much of it may wait; past it, askers do."),
-    of("dfs_sequencer_cuts_total", Counter, VOTER, "Cuts since the cluster was made."),
-    of("dfs_sequencer_cuts_held", Gauge, VOTER, "Cuts that somebody may still ask for."),
-    of("dfs_sequencer_next_lsn", Gauge, VOTER, "The first LSN that no record has yet."),
-    of("dfs_sequencer_log_time_seconds", Gauge, VOTER, "Log time of the last cut, since 1970."),
-    of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
-    of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
-    of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
-    of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units: live, gone; told by the leader."),
-    of("dfs_sequencer_replica_lag_records", Gauge, &["voter", "node"], "Records that a materializer has not folded yet, by its last beat; told by the leader."),
-    of("dfs_sequencer_replica_lag_seconds", Gauge, &["voter", "node"], "Log time since the first cut that it has not folded whole, as far as cuts are held; told by the leader."),
+    Metric::of("dfs_sequencer_requests_total", Counter, &["voter", "kind", "outcome"], "Requests by kind and outcome; a stream counts when it is opened."),
+    Metric::of("dfs_sequencer_request_seconds", Histogram, &["voter", "kind"], "From request to answer; of a stream, to its opening."),
+    Metric::of("dfs_sequencer_fsync_seconds", Histogram, VOTER, "Batches of the journal with their fdatasync: how many, how long."),
+    Metric::of("dfs_sequencer_role", Gauge, &["voter", "role"], "1 for what it is now: leader, follower, candidate, learner, removed, stopped."),
+    Metric::of("dfs_sequencer_term", Gauge, VOTER, "Raft's term."),
+    Metric::of("dfs_sequencer_leader", Gauge, VOTER, "The voter that leads, as far as this one knows; 0: none."),
+    Metric::of("dfs_sequencer_last_index", Gauge, VOTER, "The last entry of its journal."),
+    Metric::of("dfs_sequencer_committed_index", Gauge, VOTER, "The last entry that most voters have."),
+    Metric::of("dfs_sequencer_applied_index", Gauge, VOTER, "The last entry applied."),
+    Metric::of("dfs_sequencer_purged_index", Gauge, VOTER, "The last entry that is only in a snapshot."),
+    Metric::of("dfs_sequencer_follower_lag_entries", Gauge, &["voter", "follower"], "Entries that another voter does not have yet; told by the leader."),
+    Metric::of("dfs_sequencer_queue_depth", Gauge, &["voter", "queue"], "What waits: callers of End, writes to the journal."),
+    Metric::of("dfs_sequencer_queue_bound", Gauge, &["voter", "queue"], "How much of it may wait; past it, askers do."),
+    Metric::of("dfs_sequencer_cuts_total", Counter, VOTER, "Cuts since the cluster was made."),
+    Metric::of("dfs_sequencer_cuts_held", Gauge, VOTER, "Cuts that somebody may still ask for."),
+    Metric::of("dfs_sequencer_next_lsn", Gauge, VOTER, "The first LSN that no record has yet."),
+    Metric::of("dfs_sequencer_log_time_seconds", Gauge, VOTER, "Log time of the last cut, since 1970."),
+    Metric::of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
+    Metric::of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
+    Metric::of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
+    Metric::of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units: live, gone; told by the leader."),
+    Metric::of("dfs_sequencer_replica_lag_records", Gauge, &["voter", "node"], "Records that a materializer has not folded yet, by its last beat; told by the leader."),
+    Metric::of("dfs_sequencer_replica_lag_seconds", Gauge, &["voter", "node"], "Log time since the first cut that it has not folded whole, as far as cuts are held; told by the leader."),
 ];
 
 const QUEUE: (&str, &str) = ("dfs_sequencer_queue_depth", "dfs_sequencer_queue_bound");

@@ -224,11 +224,7 @@ impl SequencerRole {
         kind: usize,
         asked: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
-        let began = self.env.now();
-        let told = asked.await;
-        let took = self.env.now().saturating_duration_since(began);
-        self.calls.told(kind, took, &told);
-        told
+        self.calls.counted(&self.env, kind, asked).await
     }
 
     /// What is counted, and how many wait for the end of the log.

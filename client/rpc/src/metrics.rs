@@ -1,6 +1,7 @@
 //! What machinery counts: plain relaxed atomics, read when somebody asks. Never counted inside the rules.
 //!
 //! Each role has its table of [`Metric`]s and gives [`Sample`]s of them; `deploy/node` exports them.
+use dfs_env::Env;
 use dfs_wire::{Code, Refusal};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,6 +34,22 @@ pub struct Metric {
     pub kind: Kind,
     pub labels: &'static [&'static str],
     pub help: &'static str,
+}
+
+impl Metric {
+    pub const fn of(
+        name: &'static str,
+        kind: Kind,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Metric {
+        Metric {
+            name,
+            kind,
+            labels,
+            help,
+        }
+    }
 }
 
 /// A figure of one metric with the values of its labels.
@@ -202,6 +219,26 @@ struct Call {
     took: Spread,
 }
 
+/// Where a kind stands in its list; for constants: one that is not in it does not compile.
+pub const fn place_of(kinds: &[&str], name: &str) -> usize {
+    let mut at = 0;
+    while at < kinds.len() {
+        if is_same(kinds[at].as_bytes(), name.as_bytes()) {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("a kind that is not in the list")
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 impl Calls {
     pub fn of(kinds: &'static [&'static str]) -> Calls {
         let call = |_: &&str| Call {
@@ -224,8 +261,18 @@ impl Calls {
         call.took.took(took);
     }
 
-    pub fn told<T>(&self, kind: usize, took: Duration, told: &Result<T, Refusal>) {
+    /// Counts a request, how it ended and how long it took.
+    pub async fn counted<T>(
+        &self,
+        env: &Env,
+        kind: usize,
+        asked: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let began = env.now();
+        let told = asked.await;
+        let took = env.now().saturating_duration_since(began);
         self.ended(kind, took, told.as_ref().err().map(Refusal::code));
+        told
     }
 
     /// Every kind as done, also while it is 0; refusals where there were any.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_rpc::metrics::Kind::{Counter, Gauge, Histogram};
-use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, Spread, Tally};
+use dfs_rpc::metrics::{Calls, Figure, Metric, Sample, Samples, Spread, Tally, place_of};
 use dfs_wire::v1::request::Op as Asked;
 use dfs_wire::v1::view::View as Wanted;
 use dfs_wire::{Code, v1};
@@ -84,7 +84,10 @@ pub(crate) struct Counted {
 
 impl Counted {
     pub(crate) fn of(request: &v1::Request, since: Instant) -> Counted {
-        let kind = request.op.as_ref().map_or(const { nth("other") }, kind_of);
+        let kind = request
+            .op
+            .as_ref()
+            .map_or(const { place_of(KINDS, "other") }, kind_of);
         let view = match &request.op {
             Some(Asked::Stat(read)) => Some(read.view),
             Some(Asked::List(read)) => Some(read.view),
@@ -108,57 +111,37 @@ fn consistency(view: v1::View) -> usize {
     }
 }
 
-/// Where a name stands in [`KINDS`], known when this is compiled.
-const fn nth(name: &str) -> usize {
-    let mut at = 0;
-    while at < KINDS.len() {
-        if is_same(KINDS[at].as_bytes(), name.as_bytes()) {
-            return at;
-        }
-        at += 1;
-    }
-    panic!("a kind that is not in the list")
-}
-
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let mut at = 0;
-    while at < one.len() && at < other.len() && one[at] == other[at] {
-        at += 1;
-    }
-    at == one.len() && at == other.len()
-}
-
 fn kind_of(asked: &Asked) -> usize {
     use v1::mutate::Op;
     match asked {
-        Asked::Stat(_) => const { nth("stat") },
-        Asked::List(_) => const { nth("list") },
-        Asked::Resolve(_) => const { nth("resolve") },
-        Asked::Groups(_) => const { nth("groups") },
-        Asked::Digest(_) => const { nth("digest") },
-        Asked::OpenSession(_) => const { nth("open_session") },
-        Asked::KeepSession(_) => const { nth("keep_session") },
-        Asked::CloseSession(_) => const { nth("close_session") },
-        Asked::Place(_) => const { nth("place") },
-        Asked::TakeSnapshot(_) => const { nth("take_snapshot") },
+        Asked::Stat(_) => const { place_of(KINDS, "stat") },
+        Asked::List(_) => const { place_of(KINDS, "list") },
+        Asked::Resolve(_) => const { place_of(KINDS, "resolve") },
+        Asked::Groups(_) => const { place_of(KINDS, "groups") },
+        Asked::Digest(_) => const { place_of(KINDS, "digest") },
+        Asked::OpenSession(_) => const { place_of(KINDS, "open_session") },
+        Asked::KeepSession(_) => const { place_of(KINDS, "keep_session") },
+        Asked::CloseSession(_) => const { place_of(KINDS, "close_session") },
+        Asked::Place(_) => const { place_of(KINDS, "place") },
+        Asked::TakeSnapshot(_) => const { place_of(KINDS, "take_snapshot") },
         Asked::Mutate(mutate) => match &mutate.op {
-            Some(Op::MakeDirectory(_)) => const { nth("make_directory") },
-            Some(Op::Commit(_)) => const { nth("commit") },
-            Some(Op::MakeSymlink(_)) => const { nth("make_symlink") },
-            Some(Op::Remove(_)) => const { nth("remove") },
-            Some(Op::Rename(_)) => const { nth("rename") },
-            Some(Op::SetAttr(_)) => const { nth("set_attr") },
-            Some(Op::Append(_)) => const { nth("append") },
-            Some(Op::Truncate(_)) => const { nth("truncate") },
-            Some(Op::Copy(_)) => const { nth("copy") },
-            Some(Op::Link(_)) => const { nth("link") },
-            _ => const { nth("other") },
+            Some(Op::MakeDirectory(_)) => const { place_of(KINDS, "make_directory") },
+            Some(Op::Commit(_)) => const { place_of(KINDS, "commit") },
+            Some(Op::MakeSymlink(_)) => const { place_of(KINDS, "make_symlink") },
+            Some(Op::Remove(_)) => const { place_of(KINDS, "remove") },
+            Some(Op::Rename(_)) => const { place_of(KINDS, "rename") },
+            Some(Op::SetAttr(_)) => const { place_of(KINDS, "set_attr") },
+            Some(Op::Append(_)) => const { place_of(KINDS, "append") },
+            Some(Op::Truncate(_)) => const { place_of(KINDS, "truncate") },
+            Some(Op::Copy(_)) => const { place_of(KINDS, "copy") },
+            Some(Op::Link(_)) => const { place_of(KINDS, "link") },
+            _ => const { place_of(KINDS, "other") },
         },
         #[allow(
             unreachable_patterns,
             reason = "a kind that is new is counted as other"
         )]
-        _ => const { nth("other") },
+        _ => const { place_of(KINDS, "other") },
     }
 }
 
@@ -192,50 +175,36 @@ impl Metrics {
     }
 }
 
-const fn of(
-    name: &'static str,
-    kind: dfs_rpc::metrics::Kind,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric {
-        name,
-        kind,
-        labels,
-        help,
-    }
-}
-
 const NODE: &[&str] = &["node"];
 
 /// Every figure of a materializer.
 #[rustfmt::skip]
 pub const METRICS: &[Metric] = &[
-    of("dfs_materializer_requests_total", Counter, &["node", "kind", "outcome"], "Requests by kind and outcome."),
-    of("dfs_materializer_request_seconds", Histogram, &["node", "kind"], "From arrival to answer."),
-    of("dfs_materializer_read_seconds", Histogram, &["node", "consistency"], "The same of reads by consistency: linearizable, at_least, bounded, past."),
-    of("dfs_materializer_role", Gauge, &["node", "role"], "1 for what it is now: primary, replica, catching up."),
-    of("dfs_materializer_term", Gauge, NODE, "The term of the shard: the LSN of its TermStarted."),
-    of("dfs_materializer_applied_lsn", Gauge, NODE, "The last LSN folded and published."),
-    of("dfs_materializer_durable_lsn", Gauge, NODE, "The last LSN whose fold is on disk."),
-    of("dfs_materializer_floor_lsn", Gauge, NODE, "The oldest LSN that can be read; 0: all can."),
-    of("dfs_materializer_agreed_lsn", Gauge, NODE, "The last LSN at which all replicas told the same digest."),
-    of("dfs_materializer_log_time_seconds", Gauge, NODE, "Log time of the last record folded, since 1970."),
-    of("dfs_materializer_halted", Gauge, NODE, "1: it has stopped folding."),
-    of("dfs_materializer_doubted", Gauge, NODE, "1: its state differs from another replica's; nothing is answered from it."),
-    of("dfs_materializer_fold_batch_records", Histogram, NODE, "Records of a batch that is committed to the store at once."),
-    of("dfs_materializer_fold_commit_seconds", Histogram, NODE, "Commits of such batches: how many, how long."),
-    of("dfs_materializer_folded_frames_total", Counter, NODE, "Frames folded, void ones included."),
-    of("dfs_materializer_void_frames_total", Counter, NODE, "Frames whose guard failed: without effect."),
-    of("dfs_materializer_folded_bytes_total", Counter, NODE, "Bytes of frames folded."),
-    of("dfs_materializer_digests_checked_total", Counter, NODE, "Digests of replicas in the log that were compared with the own state."),
-    of("dfs_materializer_digests_differ_total", Counter, NODE, "Of those, how many were another."),
-    of("dfs_materializer_queue_depth", Gauge, &["node", "queue"], "What waits: unanswered requests, batches on their way to the loop, orders of its helpers, requests not planned, records not folded."),
-    of("dfs_materializer_queue_bound", Gauge, &["node", "queue"], "How much of it may wait; past it, askers do."),
-    of("dfs_materializer_sessions", Gauge, NODE, "Open sessions of clients."),
-    of("dfs_materializer_entries", Gauge, NODE, "Entries of the namespace now."),
-    of("dfs_materializer_groups", Gauge, NODE, "Groups of the block map."),
-    of("dfs_materializer_snapshot_bytes", Gauge, NODE, "Of the newest snapshot of its state."),
+    Metric::of("dfs_materializer_requests_total", Counter, &["node", "kind", "outcome"], "Requests by kind and outcome."),
+    Metric::of("dfs_materializer_request_seconds", Histogram, &["node", "kind"], "From arrival to answer."),
+    Metric::of("dfs_materializer_read_seconds", Histogram, &["node", "consistency"], "The same of reads by consistency: linearizable, at_least, bounded, past."),
+    Metric::of("dfs_materializer_role", Gauge, &["node", "role"], "1 for what it is now: primary, replica, catching up."),
+    Metric::of("dfs_materializer_term", Gauge, NODE, "The term of the shard: the LSN of its TermStarted."),
+    Metric::of("dfs_materializer_applied_lsn", Gauge, NODE, "The last LSN folded and published."),
+    Metric::of("dfs_materializer_durable_lsn", Gauge, NODE, "The last LSN whose fold is on disk."),
+    Metric::of("dfs_materializer_floor_lsn", Gauge, NODE, "The oldest LSN that can be read; 0: all can."),
+    Metric::of("dfs_materializer_agreed_lsn", Gauge, NODE, "The last LSN at which all replicas told the same digest."),
+    Metric::of("dfs_materializer_log_time_seconds", Gauge, NODE, "Log time of the last record folded, since 1970."),
+    Metric::of("dfs_materializer_halted", Gauge, NODE, "1: it has stopped folding."),
+    Metric::of("dfs_materializer_doubted", Gauge, NODE, "1: its state differs from another replica's; nothing is answered from it."),
+    Metric::of("dfs_materializer_fold_batch_records", Histogram, NODE, "Records of a batch that is committed to the store at once."),
+    Metric::of("dfs_materializer_fold_commit_seconds", Histogram, NODE, "Commits of such batches: how many, how long."),
+    Metric::of("dfs_materializer_folded_frames_total", Counter, NODE, "Frames folded, void ones included."),
+    Metric::of("dfs_materializer_void_frames_total", Counter, NODE, "Frames whose guard failed: without effect."),
+    Metric::of("dfs_materializer_folded_bytes_total", Counter, NODE, "Bytes of frames folded."),
+    Metric::of("dfs_materializer_digests_checked_total", Counter, NODE, "Digests of replicas in the log that were compared with the own state."),
+    Metric::of("dfs_materializer_digests_differ_total", Counter, NODE, "Of those, how many were another."),
+    Metric::of("dfs_materializer_queue_depth", Gauge, &["node", "queue"], "What waits: unanswered requests, batches on their way to the loop, orders of its helpers, requests not planned, records not folded."),
+    Metric::of("dfs_materializer_queue_bound", Gauge, &["node", "queue"], "How much of it may wait; past it, askers do."),
+    Metric::of("dfs_materializer_sessions", Gauge, NODE, "Open sessions of clients."),
+    Metric::of("dfs_materializer_entries", Gauge, NODE, "Entries of the namespace now."),
+    Metric::of("dfs_materializer_groups", Gauge, NODE, "Groups of the block map."),
+    Metric::of("dfs_materializer_snapshot_bytes", Gauge, NODE, "Of the newest snapshot of its state."),
 ];
 
 const QUEUE: (&str, &str) = (

@@ -55,14 +55,8 @@ async fn hard(call: &Call, args: &Args) -> Outcome {
         true => Committed::default(),
         false => from.fs.link(&from.at, &to.at).await?,
     };
-    call.wrote(Wrote {
-        kind: "Linked",
-        did: "linked",
-        place: &to,
-        more: format!(" to {}", from.typed),
-        fields: json!({ "target": from.typed.to_string(), "inode": done.inode }),
-        lsn: done.lsn,
-    })
+    let target = from.typed.to_string();
+    linked(call, &to, (&target, &target), done)
 }
 
 async fn symbolic(call: &Call, args: &Args) -> Outcome {
@@ -73,12 +67,18 @@ async fn symbolic(call: &Call, args: &Args) -> Outcome {
         true => Committed::default(),
         false => place.fs.symlink(&place.at, target, args.force).await?,
     };
+    let raw = String::from_utf8_lossy(target);
+    linked(call, &place, (&shown, &raw), done)
+}
+
+/// `target`: as people read it, and as programs do.
+fn linked(call: &Call, place: &Place, target: (&str, &str), done: Committed) -> Outcome {
     call.wrote(Wrote {
         kind: "Linked",
         did: "linked",
-        place: &place,
-        more: format!(" to {shown}"),
-        fields: json!({ "target": String::from_utf8_lossy(target), "inode": done.inode }),
+        place,
+        more: format!(" to {}", target.0),
+        fields: json!({ "target": target.1, "inode": done.inode }),
         lsn: done.lsn,
     })
 }
