@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "unit",
         "record",
         "materializer",
+        "figures",
     ]
     .map(|name| format!("proto/{name}.proto"));
     for file in &files {

@@ -19,6 +19,9 @@ pub(crate) struct Metrics {
     pub(crate) records: Tally,
     pub(crate) bytes: Tally,
     pub(crate) log_syncs: Spread,
+    /// Frames asked for that memory had, and that it had not.
+    pub(crate) cache_hits: Tally,
+    pub(crate) cache_misses: Tally,
     pub(crate) bytes_to_fetch: Tally,
     pub(crate) fetched_bytes: Tally,
     pub(crate) mended_frames: Tally,
@@ -35,6 +38,8 @@ impl Default for Metrics {
             records: Tally::default(),
             bytes: Tally::default(),
             log_syncs: Spread::durations(),
+            cache_hits: Tally::default(),
+            cache_misses: Tally::default(),
             bytes_to_fetch: Tally::default(),
             fetched_bytes: Tally::default(),
             mended_frames: Tally::default(),
@@ -58,6 +63,11 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_unit_fsync_seconds", Histogram, &["unit", "of"], "Commits of the log with their fdatasync, and fdatasyncs of extents: how many, how long."),
     Metric::of("dfs_unit_queue_depth", Gauge, &["unit", "queue"], "What waits: orders to the log's writer; bytes received and not durable, against which appenders get credit."),
     Metric::of("dfs_unit_queue_bound", Gauge, &["unit", "queue"], "How much of it may wait; past it, askers do."),
+    Metric::of("dfs_unit_credit_bytes", Gauge, UNIT, "What appenders may still send before something is durable: the bound of staged_bytes less its depth."),
+    Metric::of("dfs_unit_cache_hits_total", Counter, UNIT, "Frames that were read from memory."),
+    Metric::of("dfs_unit_cache_misses_total", Counter, UNIT, "Frames that were read back from the disk."),
+    Metric::of("dfs_unit_stored_bytes_total", Counter, UNIT, "Bytes of extents made durable."),
+    Metric::of("dfs_unit_loaded_bytes_total", Counter, UNIT, "Bytes of extents read for somebody."),
     Metric::of("dfs_unit_log_bytes", Gauge, UNIT, "Log that is kept."),
     Metric::of("dfs_unit_extents", Gauge, UNIT, "Extents of files that are kept."),
     Metric::of("dfs_unit_extent_bytes", Gauge, UNIT, "Their bytes."),
@@ -96,7 +106,17 @@ impl UnitRole {
         samples.queue(QUEUE, "orders", queue);
         let staged = STAGED_BYTES_MAX - ledger.room.available_permits().min(STAGED_BYTES_MAX);
         samples.queue(QUEUE, "staged_bytes", (staged, STAGED_BYTES_MAX));
-        samples.count("dfs_unit_appended_bytes_total", metrics.bytes.get());
+        let credit = STAGED_BYTES_MAX - staged;
+        samples.level("dfs_unit_credit_bytes", credit as u64);
+        for (name, tally) in [
+            ("dfs_unit_appended_bytes_total", &metrics.bytes),
+            ("dfs_unit_cache_hits_total", &metrics.cache_hits),
+            ("dfs_unit_cache_misses_total", &metrics.cache_misses),
+            ("dfs_unit_stored_bytes_total", &*extents.stored_bytes),
+            ("dfs_unit_loaded_bytes_total", &*extents.loaded_bytes),
+        ] {
+            samples.count(name, tally.get());
+        }
         if let Ok(status) = self.described().await {
             describe(&status, &mut samples);
         }

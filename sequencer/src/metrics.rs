@@ -52,6 +52,7 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_sequencer_fsync_seconds", Histogram, VOTER, "Batches of the journal with their fdatasync: how many, how long."),
     Metric::of("dfs_sequencer_role", Gauge, &["voter", "role"], "1 for what it is now: leader, follower, candidate, learner, removed, stopped."),
     Metric::of("dfs_sequencer_term", Gauge, VOTER, "Raft's term."),
+    Metric::of("dfs_sequencer_elections_total", Counter, VOTER, "Elections since the cluster was made, as far as this voter knows: each begins a term."),
     Metric::of("dfs_sequencer_leader", Gauge, VOTER, "The voter that leads, as far as this one knows; 0: none."),
     Metric::of("dfs_sequencer_last_index", Gauge, VOTER, "The last entry of its journal."),
     Metric::of("dfs_sequencer_committed_index", Gauge, VOTER, "The last entry that most voters have."),
@@ -64,6 +65,11 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_sequencer_cuts_held", Gauge, VOTER, "Cuts that somebody may still ask for."),
     Metric::of("dfs_sequencer_next_lsn", Gauge, VOTER, "The first LSN that no record has yet."),
     Metric::of("dfs_sequencer_log_time_seconds", Gauge, VOTER, "Log time of the last cut, since 1970."),
+    Metric::of("dfs_sequencer_voters", Gauge, &["voter", "state"], "Voters of the group: live, silent; told by the leader."),
+    Metric::of("dfs_sequencer_stripes_open", Gauge, VOTER, "Stripes on which lanes are opened."),
+    Metric::of("dfs_sequencer_stripes_short", Gauge, VOTER, "Open stripes over units of which one is away: fewer copies than wanted; told by the leader."),
+    Metric::of("dfs_sequencer_stripes_weak", Gauge, VOTER, "Open stripes with fewer live units than an append needs: their lanes wait; told by the leader."),
+    Metric::of("dfs_sequencer_runs_waiting", Gauge, VOTER, "Runs of closed stripes that wait for their units to come back."),
     Metric::of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
     Metric::of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
     Metric::of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
@@ -108,6 +114,7 @@ fn group(status: &v1::GroupStatus, samples: &mut Samples) {
         samples.add("dfs_sequencer_role", &[("role", role)], Figure::Level(is));
     }
     samples.level("dfs_sequencer_term", status.term);
+    samples.count("dfs_sequencer_elections_total", status.term);
     samples.level("dfs_sequencer_leader", status.leader);
     samples.level("dfs_sequencer_last_index", status.last_index);
     samples.level("dfs_sequencer_committed_index", status.committed_index);
@@ -115,6 +122,12 @@ fn group(status: &v1::GroupStatus, samples: &mut Samples) {
     samples.level("dfs_sequencer_purged_index", status.purged_index);
     if status.role != "leader" {
         return;
+    }
+    let voters = || status.group.iter().filter(|member| member.is_voter);
+    let live = voters().filter(|m| m.live || m.id == status.voter).count();
+    for (state, voters) in [("live", live), ("silent", voters().count() - live)] {
+        let voters = Figure::Level(voters as f64);
+        samples.add("dfs_sequencer_voters", &[("state", state)], voters);
     }
     for member in status.group.iter().filter(|m| m.id != status.voter) {
         let lag = status.last_index.saturating_sub(member.matched_index);
@@ -134,11 +147,16 @@ fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
     samples.add("dfs_sequencer_log_time_seconds", &[], log_time);
     let open = order.lanes.values().filter(|lane| !lane.sealed).count();
     samples.level("dfs_sequencer_lanes_open", open as u64);
+    let open = order.stripes.values().filter(|stripe| !stripe.closed);
+    samples.level("dfs_sequencer_stripes_open", open.count() as u64);
+    let waiting = order.waiting_runs() as u64;
+    samples.level("dfs_sequencer_runs_waiting", waiting);
     let halted = u64::from(seen.went_back.is_some());
     samples.level("dfs_sequencer_halted", halted);
     if !leads {
         return;
     }
+    stripes(seen, samples);
     let members = seen.members();
     let gone = members.members.iter().filter(|m| m.gone && !m.removed);
     samples.level("dfs_sequencer_members_gone", gone.count() as u64);
@@ -154,6 +172,19 @@ fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
     for member in materializers {
         replica(seen, member, samples);
     }
+}
+
+/// Open ones: closed stripes are copied by themselves, or wait as runs.
+fn stripes(seen: &Seen, samples: &mut Samples) {
+    let (sight, mut short, mut weak) = (seen.sight(), 0, 0);
+    for stripe in seen.order.stripes.values().filter(|stripe| !stripe.closed) {
+        let live = stripe.units.iter().filter(|unit| sight.is_there(**unit));
+        let live = live.count();
+        short += u64::from(live < stripe.units.len());
+        weak += u64::from(live < stripe.write_quorum as usize);
+    }
+    samples.level("dfs_sequencer_stripes_short", short);
+    samples.level("dfs_sequencer_stripes_weak", weak);
 }
 
 fn replica(seen: &Seen, member: &v1::Member, samples: &mut Samples) {

@@ -1,7 +1,9 @@
 //! Finds a role: directly when it runs in this process, over a kept connection when it does not.
 use crate::leading::{Dial, Leading};
-use crate::remote::{Connection, RemoteLogUnit, RemoteMaterializer, RemotePeer, RemoteSequencer};
-use crate::roles::{Connector, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
+use crate::remote::{
+    Connection, RemoteFigures, RemoteLogUnit, RemoteMaterializer, RemotePeer, RemoteSequencer,
+};
+use crate::roles::{Connector, Figures, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
 use crate::serve::SharedRoles;
 use async_trait::async_trait;
 use dfs_env::Env;
@@ -68,6 +70,15 @@ impl NodeConnector {
             .lock()
             .insert(address.to_string(), connection.clone());
         Ok(connection)
+    }
+
+    /// The process at this address, to be asked for its figures.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn figures(&self, address: &str) -> Result<Arc<dyn Figures>, Refusal> {
+        let connection = self.connection(address).await?;
+        Ok(Arc::new(RemoteFigures::new(connection)))
     }
 
     fn is_own(&self, address: &str) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Each role has its table of [`Metric`]s and gives [`Sample`]s of them; `deploy/node` exports them.
 use dfs_env::Env;
-use dfs_wire::{Code, Refusal};
+use dfs_wire::{Code, Refusal, v1};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -65,6 +65,37 @@ pub enum Figure {
     Count(u64),
     Level(f64),
     Spread(SpreadRead),
+}
+
+impl Sample {
+    /// As it goes over the wire.
+    pub fn into_wire(self) -> v1::Figure {
+        use v1::figure::Value;
+        let labels = self.labels.into_iter();
+        let value = match self.figure {
+            Figure::Count(count) => Value::Count(count),
+            Figure::Level(level) => Value::Level(level),
+            Figure::Spread(spread) => {
+                let (bounds, counts) = spread.buckets.into_iter().unzip();
+                Value::Spread(v1::FigureSpread {
+                    bounds,
+                    counts,
+                    count: spread.count,
+                    sum: spread.sum,
+                })
+            }
+        };
+        v1::Figure {
+            name: self.name.into(),
+            labels: labels
+                .map(|(name, value)| v1::FigureLabel {
+                    name: name.into(),
+                    value,
+                })
+                .collect(),
+            value: Some(value),
+        }
+    }
 }
 
 /// A list of samples being made; all get the labels that it was begun with.

@@ -1,9 +1,11 @@
 //! Roles of other processes, as the same traits: one kept HTTP/2 connection per address.
+mod figures;
 mod log_unit;
 mod materializer;
 mod peer;
 mod sequencer;
 
+pub(crate) use figures::RemoteFigures;
 pub(crate) use log_unit::RemoteLogUnit;
 pub(crate) use materializer::RemoteMaterializer;
 pub(crate) use peer::RemotePeer;

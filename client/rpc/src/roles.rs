@@ -112,6 +112,12 @@ pub trait PeerConnector: Send + Sync {
     async fn peer(&self, voter: u64, address: &str) -> Result<Arc<dyn Peer>, Refusal>;
 }
 
+/// A process that tells of itself in figures, whatever its roles are.
+#[async_trait]
+pub trait Figures: Send + Sync {
+    async fn figures(&self) -> Result<v1::FiguresAnswer, Refusal>;
+}
+
 /// Finds the role that answers at an address. One per process: it keeps the connections,
 /// opens each with the handshake, and makes a new one after an error.
 #[async_trait]

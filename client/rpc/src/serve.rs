@@ -1,14 +1,16 @@
 //! The roles of this process answer on one port: one server, each role behind its own gRPC service.
 mod admin;
+mod figures;
 mod log_unit;
 mod materializer;
 mod peer;
 mod sequencer;
 
-use crate::roles::{Answers, LogUnit, Materializer, Peer, Requests, Sequencer};
+use crate::roles::{Answers, Figures, LogUnit, Materializer, Peer, Requests, Sequencer};
 use crate::status::to_status;
 use dfs_wire::limits::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION};
 use dfs_wire::v1::admin_server::AdminServer;
+use dfs_wire::v1::figures_server::FiguresServer;
 use dfs_wire::v1::handshake_server::{Handshake, HandshakeServer};
 use dfs_wire::v1::log_unit_server::LogUnitServer;
 use dfs_wire::v1::materializer_server::MaterializerServer;
@@ -45,6 +47,8 @@ pub struct Roles {
     pub peers: BTreeMap<u64, Arc<dyn Peer>>,
     pub units: BTreeMap<u64, Arc<dyn LogUnit>>,
     pub materializer: Option<Arc<dyn Materializer>>,
+    /// What the process tells of itself; `None` until its roles run.
+    pub figures: Option<Arc<dyn Figures>>,
     /// Who answers the handshake; empty until the process is registered.
     pub identity: v1::Greeted,
 }
@@ -83,6 +87,11 @@ pub async fn serve(
         )
         .add_service(
             AdminServer::new(front.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            FiguresServer::new(front.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )

@@ -78,6 +78,7 @@ impl Node {
             owner.incarnation,
             "node",
         );
+        roles.tell();
         if let Some(http) = &http {
             http.show(roles.clone());
         }

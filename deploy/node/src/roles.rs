@@ -146,7 +146,7 @@ impl RoleSet {
         }
         let mut shared = self.shared.write();
         shared.peers.clear();
-        (shared.sequencer, shared.materializer) = (None, None);
+        (shared.sequencer, shared.materializer, shared.figures) = (None, None, None);
         shared.units.clear();
     }
 }

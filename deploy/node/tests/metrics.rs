@@ -144,6 +144,34 @@ async fn what_is_exported_is_what_the_tables_name() {
     node.stop().await;
 }
 
+/// What `dfsctl top` and `doctor` are told where no port of metrics is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_figures_are_told_over_the_port_of_the_roles() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = NodeConfig::embedded(dir.path().into(), 1, 0);
+    let node = Node::start(&Env::real(), config).await.unwrap();
+    node.ready().await;
+    stat_the_root(&node).await;
+    let address = node.address().to_string();
+    let teller = node.connector().figures(&address).await.unwrap();
+    let told = teller.figures().await.unwrap();
+    let names: BTreeSet<&str> = told.figures.iter().map(|it| it.name.as_str()).collect();
+    // With one voter nobody follows.
+    let alone = "dfs_sequencer_follower_lag_entries";
+    let named = table::all().map(|metric| metric.name);
+    assert_eq!(names, named.filter(|name| *name != alone).collect());
+    assert_eq!(told.node_id, node.roles().owner.node_id);
+    assert!(told.wall_us > 0 && !told.version.is_empty(), "{told:?}");
+    assert_eq!(told.roles, ["sequencer", "unit", "materializer"]);
+    let stats = told.figures.iter().find(|figure| {
+        let label = |value: &str| figure.labels.iter().any(|label| label.value == value);
+        figure.name == "dfs_materializer_requests_total" && label("stat") && label("ok")
+    });
+    let value = stats.and_then(|figure| figure.value.clone());
+    assert_eq!(value, Some(v1::figure::Value::Count(1)));
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_voters_are_told() {
     let dir = tempfile::tempdir().unwrap();

@@ -40,11 +40,12 @@ impl Extents {
         let reading = self.noted(id, self.open_extent(id).await)?;
         let (header, reading) = reading.narrow(&request)?;
         let first = stream::once(async move { Ok(part(Part::Header(header))) });
-        let index = self.index.clone();
-        let data = stream::try_unfold((reading, index), |(mut reading, index)| async move {
+        let given = (self.index.clone(), self.loaded_bytes.clone());
+        let data = stream::try_unfold((reading, given), |(mut reading, given)| async move {
             let data = reading.next().await;
-            let data = data.inspect_err(|_| index.found_unreadable(reading.id))?;
-            let reading = (reading, index);
+            let data = data.inspect_err(|_| given.0.found_unreadable(reading.id))?;
+            given.1.add(data.as_ref().map_or(0, Bytes::len) as u64);
+            let reading = (reading, given);
             Ok(data.map(|data| (part(Part::Data(data)), reading)))
         });
         Ok(first.chain(data).boxed())

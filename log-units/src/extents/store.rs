@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Env;
-use dfs_rpc::metrics::Spread;
+use dfs_rpc::metrics::{Spread, Tally};
 use dfs_rpc::roles::Requests;
 use dfs_wire::limits::{EXTENT_BYTES_MAX, PART_BYTES_MAX};
 use dfs_wire::v1::store_part::Part;
@@ -40,6 +40,8 @@ pub(crate) struct Extents {
     stores: Semaphore,
     failure: Failure,
     pub(crate) syncs: Arc<Spread>,
+    pub(crate) stored_bytes: Arc<Tally>,
+    pub(crate) loaded_bytes: Arc<Tally>,
 }
 
 impl Extents {
@@ -64,6 +66,8 @@ impl Extents {
             stores,
             failure,
             syncs,
+            stored_bytes: Arc::default(),
+            loaded_bytes: Arc::default(),
         })
     }
 
@@ -129,6 +133,7 @@ impl Extents {
         self.write(&room, at, pending).await?;
         let entry = Entry::new(room.file_no, room.offset, header.length, crc32c);
         self.finish(id, entry, room).await?;
+        self.stored_bytes.add(u64::from(header.length));
         Ok(stored(id, &entry))
     }
 

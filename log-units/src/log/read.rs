@@ -23,8 +23,10 @@ pub(crate) enum Lack {
 pub(crate) async fn read_back(ledger: &Ledger, lane: u64, held: &Held) -> Result<Arc<Frame>, Lack> {
     let kept = ledger.cache.get(lane, held.end_idx(), held.chain_after());
     if let Some(frame) = kept {
+        ledger.metrics.cache_hits.add(1);
         return Ok(frame);
     }
+    ledger.metrics.cache_misses.add(1);
     let position = held.position().or_else(|| position_now(ledger, lane, held));
     let position = position.ok_or(Lack::SetAside)?;
     let why = match read(ledger, position, held.len()).await {

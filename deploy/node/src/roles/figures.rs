@@ -4,11 +4,47 @@ use super::materializer::serves;
 use crate::config::RoleName;
 use crate::metrics::{Own, own_samples};
 use dfs_rpc::metrics::Sample;
-use dfs_rpc::roles::Materializer as _;
-use dfs_wire::v1;
+use dfs_rpc::roles::{Figures, Materializer as _};
+use dfs_wire::{Code, Refusal, v1};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// Tells of the process to whoever asks over its own port; holds none of its roles.
+struct Teller {
+    roles: Weak<RoleSet>,
+    since: Instant,
+}
+
+#[async_trait::async_trait]
+impl Figures for Teller {
+    async fn figures(&self) -> Result<v1::FiguresAnswer, Refusal> {
+        let Some(roles) = self.roles.upgrade() else {
+            let why = "it is stopping";
+            return Err(Refusal::new(Code::Unavailable, "the process", why));
+        };
+        let uptime = roles.env.now().saturating_duration_since(self.since);
+        let samples = roles.samples(uptime).await;
+        let names = roles.config.roles.iter();
+        Ok(v1::FiguresAnswer {
+            node_id: roles.owner.node_id,
+            wall_us: roles.env.wall_us(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            roles: names.map(|role| role.as_str().into()).collect(),
+            figures: samples.into_iter().map(Sample::into_wire).collect(),
+        })
+    }
+}
 
 impl RoleSet {
+    /// From now on its port tells of it, too.
+    pub(crate) fn tell(self: &Arc<Self>) {
+        self.shared.write().figures = Some(Arc::new(Teller {
+            roles: Arc::downgrade(self),
+            since: self.env.now(),
+        }));
+    }
+
     /// Every figure of the process and its roles as it is now.
     pub(crate) async fn samples(&self, uptime: Duration) -> Vec<Sample> {
         let names: Vec<&str> = self.config.roles.iter().map(|r| r.as_str()).collect();
