@@ -11,9 +11,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dfs_env::Env;
-use dfs_wire::Refusal;
+use dfs_env::{Env, Task};
+use dfs_wire::{Code, Refusal};
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::mpsc;
 
 use crate::address::Address;
 use crate::fs::Fs;
@@ -75,6 +76,9 @@ impl Pair {
     }
 }
 
+/// Entries that a walk is ahead of the comparison: a page of a listing.
+const AHEAD_MAX: usize = 1024;
+
 type Nodes = BoxStream<'static, Result<Node, Refusal>>;
 
 /// Every path of either, in the order of their names. A root that is not there has nothing below it;
@@ -104,10 +108,39 @@ pub fn compare(
     pairs.boxed()
 }
 
+/// Each side is walked by a task of its own, so that neither waits for the other.
 fn nodes(env: &Env, side: &Side, keep: &Option<Keep>) -> Nodes {
-    match side {
+    let mut walk = match side {
         Side::Local(path) => local::walk(env.clone(), path.clone(), keep.clone()),
         Side::Remote(fs, at, when) => remote::walk(fs.clone(), at.clone(), *when, keep.clone()),
+    };
+    let (ahead, nodes) = mpsc::channel(AHEAD_MAX);
+    let walking = Walking(env.spawn("walk", async move {
+        while let Some(node) = walk.next().await {
+            if ahead.send(node).await.is_err() {
+                return; // nobody compares any more
+            }
+        }
+    }));
+    let nodes = stream::try_unfold((nodes, walking), |(mut nodes, mut walking)| async move {
+        match nodes.recv().await {
+            Some(node) => Ok(Some((node?, (nodes, walking)))),
+            // What was not walked to its end would look like a tree that has no more.
+            None => match (&mut walking.0).await {
+                Ok(()) => Ok(None),
+                Err(why) => Err(Refusal::new(Code::Unavailable, "the walk", why.to_string())),
+            },
+        }
+    });
+    nodes.boxed()
+}
+
+/// Ends with whoever takes from it.
+struct Walking(Task<()>);
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod get;
 mod get_file;
+mod get_large;
 pub(crate) mod local;
 mod progress;
 mod put;
 mod put_file;
+mod put_large;
 mod schedule;
 mod sync;
 mod tally;
@@ -24,7 +26,13 @@ pub struct TransferOptions {
     pub skip: Skip,
     /// A get sets owner and group to what is stored, as root can.
     pub keep_owner: bool,
+    /// A larger file is put in pieces of this size, each durable for itself, and what was got of it stays: the
+    /// same again after an interruption goes on there. Every piece is one more record.
+    pub piece_bytes: u64,
 }
+
+/// Bytes that an interrupted transfer may have to move again; at 1 GB/s eight records a second.
+const PIECE_BYTES: u64 = 128 << 20;
 
 /// When a file that is there counts as equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,7 @@ impl Default for TransferOptions {
             jobs: 128,
             skip: Skip::SameSizeAndTime,
             keep_owner: rustix::process::geteuid().is_root(),
+            piece_bytes: PIECE_BYTES,
         }
     }
 }

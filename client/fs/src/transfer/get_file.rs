@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use dfs_wire::{Code, Refusal, limits};
+use dfs_wire::{Code, Refusal};
 use futures::TryStreamExt;
 
 use super::Skip;
 use super::get::{Get, attr_of};
-use super::local;
 use super::progress::add;
+use super::{get_large, local};
 use crate::address::Address;
 use crate::entry::{Entry, Kind};
 
@@ -54,6 +54,7 @@ async fn once(get: &Get, path: &Path, remote: &Address, entry: &Entry) -> Result
             ..entry.clone()
         },
         skip: get.options.skip,
+        resumes: AtomicBool::new(entry.size > get.options.piece_bytes),
         keep_owner: get.options.keep_owner,
     };
     let in_record = entry
@@ -68,7 +69,9 @@ async fn once(get: &Get, path: &Path, remote: &Address, entry: &Entry) -> Result
     if get.fs.env().blocking(move || looking.is_there()).await? {
         return Ok(false);
     }
-    get_large(get, remote, entry, &target).await.map(|()| true)
+    get_large::get(get, remote, entry, &target)
+        .await
+        .map(|()| true)
 }
 
 /// Everything in one go on a thread that may block.
@@ -99,40 +102,14 @@ async fn get_small(
     get.fs.env().blocking(make).await
 }
 
-async fn get_large(
-    get: &Get,
-    remote: &Address,
-    entry: &Entry,
-    target: &Arc<Target>,
-) -> Result<(), Refusal> {
-    let held_kib = entry
-        .size
-        .min(limits::EXTENT_BYTES_MAX as u64)
-        .div_ceil(1024) as u32;
-    let held = get.memory.acquire_many(held_kib).await;
-    let _held = held.map_err(|_| Refusal::new(Code::Unavailable, "a transfer", "it is over"))?;
-    let env = get.fs.env();
-    let creating = target.clone();
-    let file = Arc::new(env.blocking(move || creating.create()).await?);
-    let mut bytes = get
-        .fs
-        .read_content(&remote.to_string(), entry.content.as_ref(), None)?;
-    while let Some(part) = bytes.try_next().await? {
-        let length = part.len() as u64;
-        let (writing, file) = (target.clone(), file.clone());
-        env.blocking(move || writing.write(&file, &part)).await?;
-        add(&get.tally.progress.bytes, length);
-    }
-    let finishing = target.clone();
-    env.blocking(move || finishing.finish_file(&file)).await
-}
-
 /// A local path that is to become like `entry`.
-struct Target {
+pub(super) struct Target {
     path: PathBuf,
     unfinished: PathBuf,
     /// Whether `unfinished` is there, and ours.
     begun: AtomicBool,
+    /// Whether what is there of it stays for the next get when this one ends early.
+    pub(super) resumes: AtomicBool,
     entry: Entry,
     skip: Skip,
     keep_owner: bool,
@@ -169,14 +146,29 @@ impl Target {
         Ok(same)
     }
 
-    fn refusal(&self, error: &io::Error) -> Refusal {
+    pub(super) fn refusal(&self, error: &io::Error) -> Refusal {
         local::refusal("writing", &self.path, error)
     }
 
-    fn create(&self) -> Result<File, Refusal> {
+    /// What a get before has left of it; `None` when there is nothing, or another get writes it.
+    pub(super) fn take_up(&self) -> Option<File> {
+        let meta = fs::symlink_metadata(&self.unfinished).ok()?;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true);
+        let file = options
+            .open(&self.unfinished)
+            .ok()
+            .filter(|_| meta.is_file())?;
+        file.try_lock().ok()?;
+        self.begun.store(true, Ordering::Relaxed);
+        Some(file)
+    }
+
+    pub(super) fn create(&self) -> Result<File, Refusal> {
         let create = || {
             let mut options = OpenOptions::new();
-            options.write(true).create_new(true).open(&self.unfinished)
+            let options = options.read(true).write(true).create_new(true);
+            options.open(&self.unfinished)
         };
         let created = create().or_else(|e| match e.kind() {
             ErrorKind::AlreadyExists => clear_abandoned(&self.unfinished).and_then(|()| create()),
@@ -195,11 +187,15 @@ impl Target {
         Ok(())
     }
 
-    fn write(&self, mut file: &File, bytes: &[u8]) -> Result<(), Refusal> {
-        file.write_all(bytes).map_err(|e| self.refusal(&e))
+    pub(super) fn write(&self, mut file: &File, bytes: &[u8]) -> Result<(), Refusal> {
+        file.write_all(bytes).map_err(|e| {
+            // A full disk is not kept full.
+            self.resumes.store(false, Ordering::Relaxed);
+            self.refusal(&e)
+        })
     }
 
-    fn finish_file(&self, file: &File) -> Result<(), Refusal> {
+    pub(super) fn finish_file(&self, file: &File) -> Result<(), Refusal> {
         let attr = attr_of(&self.entry);
         let set = local::set_attr_of(file, &attr, self.keep_owner);
         set.and_then(|()| self.rename())
@@ -232,7 +228,7 @@ impl Target {
 /// However it comes to its end, also by being dropped in the middle.
 impl Drop for Target {
     fn drop(&mut self) {
-        if *self.begun.get_mut() {
+        if *self.begun.get_mut() && !*self.resumes.get_mut() {
             let _ = fs::remove_file(&self.unfinished);
         }
     }

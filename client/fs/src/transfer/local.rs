@@ -141,10 +141,19 @@ pub(crate) fn open(path: &Path) -> Result<File, Refusal> {
 /// The next bytes of a file, at most [`CHUNK_BYTES`]; none at its end.
 pub(crate) fn read_chunk(path: &Path, file: &File, expected: u64) -> Result<Bytes, Refusal> {
     let capacity = expected.saturating_add(1).min(CHUNK_BYTES) as usize;
-    let mut bytes = Vec::with_capacity(capacity);
-    let read = file.take(CHUNK_BYTES).read_to_end(&mut bytes);
+    read_into(Vec::with_capacity(capacity), path, file, CHUNK_BYTES)
+}
+
+/// The same, at most `limit` of them.
+pub(crate) fn read_part(path: &Path, file: &File, limit: u64) -> Result<Bytes, Refusal> {
+    let limit = limit.min(CHUNK_BYTES);
+    read_into(Vec::with_capacity(limit as usize), path, file, limit)
+}
+
+fn read_into(mut into: Vec<u8>, path: &Path, file: &File, limit: u64) -> Result<Bytes, Refusal> {
+    let read = file.take(limit).read_to_end(&mut into);
     read.map_err(|e| refusal("reading", path, &e))?;
-    Ok(bytes.into())
+    Ok(into.into())
 }
 
 pub(crate) fn checksum(path: &Path) -> Result<u32, Refusal> {

@@ -1,11 +1,13 @@
 //! Putting a tree: directories are made as they are met, files go in parallel, times are set last.
 
+use std::collections::HashMap;
 use std::fs::ReadDir;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::sync::Semaphore;
 
@@ -13,7 +15,7 @@ use super::local::{self, Found, Named};
 use super::progress::{Progress, Summary, add};
 use super::schedule::{self, Batch, Way};
 use super::tally::Tally;
-use super::{TransferOptions, put_file};
+use super::{Skip, TransferOptions, put_file};
 use crate::address::Address;
 use crate::entry::{Committed, Entry, Kind};
 use crate::fs::Fs;
@@ -24,6 +26,9 @@ use crate::when::When;
 const NAMES_MAX: usize = 1024;
 /// KiB of local files that are read and not yet handed on, in all.
 const READ_KIB_MAX: usize = 32 << 10;
+/// Entries of a directory of the target that are listed in one go, instead of being asked for one by one: one
+/// answer, about 1 MiB. What a larger directory holds is asked for file by file.
+const LISTED_MAX: u64 = 4096;
 
 pub(super) struct Put {
     pub(super) fs: Fs,
@@ -36,20 +41,25 @@ pub(super) struct Directory {
     pub(super) local: PathBuf,
     pub(super) remote: Address,
     attr: v1::Attr,
-    /// Made by this transfer: nothing is below it that is not put now.
-    pub(super) fresh: AtomicBool,
+    /// What stands at `remote`, as far as the directory above knows.
+    there: There,
+    /// What it holds at the target, once that is known whole.
+    holds: OnceLock<HashMap<Bytes, Entry>>,
     /// Something in it was made, which moves its time.
     pub(super) touched: Arc<AtomicBool>,
     /// It is there with other attributes.
     differs: AtomicBool,
     /// Of the directory above, when that is part of the transfer.
-    parent: Option<Parent>,
+    parent_touched: Option<Arc<AtomicBool>>,
 }
 
-#[derive(Clone)]
-pub(super) struct Parent {
-    fresh: bool,
-    touched: Arc<AtomicBool>,
+/// What stands at a place of the target before anything is put there.
+#[derive(Clone, Debug)]
+pub(super) enum There {
+    /// It has to be asked for.
+    Unknown,
+    Nothing,
+    Entry(Box<Entry>),
 }
 
 pub(super) struct LocalFile {
@@ -75,7 +85,7 @@ impl Fs {
         put.met(&found);
         put.make_parent(remote).await?;
         if found.kind == Kind::Directory {
-            let root = Directory::new(local.to_owned(), remote.clone(), &found, None);
+            let root = Directory::new(local.to_owned(), remote.clone(), &found);
             let jobs = put.options.jobs;
             schedule::run(self.env(), put.clone(), root, jobs).await;
         } else {
@@ -86,20 +96,34 @@ impl Fs {
 }
 
 impl Directory {
-    pub(super) fn new(
-        local: PathBuf,
-        remote: Address,
-        found: &Found,
-        parent: Option<Parent>,
-    ) -> Directory {
+    pub(super) fn new(local: PathBuf, remote: Address, found: &Found) -> Directory {
         Directory {
             local,
             remote,
             attr: found.attr,
-            fresh: AtomicBool::new(false),
+            there: There::Unknown,
+            holds: OnceLock::new(),
             touched: Arc::default(),
             differs: AtomicBool::new(false),
-            parent,
+            parent_touched: None,
+        }
+    }
+
+    pub(super) fn there(&self, name: &[u8]) -> There {
+        match self.holds.get() {
+            None => There::Unknown,
+            Some(holds) => match holds.get(name) {
+                None => There::Nothing,
+                Some(entry) => There::Entry(Box::new(entry.clone())),
+            },
+        }
+    }
+
+    fn below(&self, local: PathBuf, remote: Address, name: &[u8], found: &Found) -> Directory {
+        Directory {
+            there: self.there(name),
+            parent_touched: Some(self.touched.clone()),
+            ..Directory::new(local, remote, found)
         }
     }
 }
@@ -152,20 +176,23 @@ impl Put {
             .fetch_max(committed.lsn, Ordering::Relaxed);
     }
 
-    /// Made, or found: then its attributes are compared.
+    /// Made, or found: then its attributes are compared, and what it holds is listed.
     async fn make(&self, directory: &Directory) -> Result<(), Refusal> {
         let at = &directory.remote;
-        if !directory.parent.as_ref().is_some_and(|parent| parent.fresh)
-            && let Some(entry) = self.fs.find(at, When::Head).await?
-        {
-            return self.keep(directory, &entry);
+        let there = match &directory.there {
+            There::Unknown => self.fs.find(at, When::Head).await?.map(|seen| seen.value),
+            There::Nothing => None,
+            There::Entry(entry) => Some((**entry).clone()),
+        };
+        if let Some(entry) = there {
+            return self.keep(directory, &entry).await;
         }
         match self.fs.make_directory(at, directory.attr, false).await {
             Ok(made) => {
                 self.committed(&made);
-                directory.fresh.store(true, Ordering::Relaxed);
-                if let Some(parent) = &directory.parent {
-                    parent.touched.store(true, Ordering::Relaxed);
+                let _ = directory.holds.set(HashMap::new());
+                if let Some(touched) = &directory.parent_touched {
+                    touched.store(true, Ordering::Relaxed);
                 }
                 add(&self.tally.progress.directories, 1);
                 Ok(())
@@ -173,13 +200,13 @@ impl Put {
             // Somebody else was quicker, or an attempt of ours with an unknown outcome.
             Err(refusal) if refusal.code() == Code::Exists => {
                 let entry = self.fs.stat(at, When::Head).await?;
-                self.keep(directory, &entry)
+                self.keep(directory, &entry).await
             }
             Err(refusal) => Err(refusal),
         }
     }
 
-    fn keep(&self, directory: &Directory, entry: &Entry) -> Result<(), Refusal> {
+    async fn keep(&self, directory: &Directory, entry: &Entry) -> Result<(), Refusal> {
         if !entry.is_directory() {
             let why = format!(
                 "a {} is there, where a directory should be",
@@ -193,20 +220,60 @@ impl Put {
         }
         let differs = !same_attr(entry, &directory.attr);
         directory.differs.store(differs, Ordering::Relaxed);
+        if entry.children <= LISTED_MAX && self.options.skip != Skip::Nothing {
+            self.list(directory, entry.children).await?;
+        }
         Ok(())
     }
 
-    fn sort(&self, directory: &Directory, names: Vec<Named>, rest: Option<ReadDir>) -> Batch<Put> {
-        let parent = Parent {
-            fresh: directory.fresh.load(Ordering::Relaxed),
-            touched: directory.touched.clone(),
+    /// Unless more has come into it meanwhile.
+    async fn list(&self, directory: &Directory, children: u64) -> Result<(), Refusal> {
+        if children == 0 {
+            let _ = directory.holds.set(HashMap::new());
+            return Ok(());
+        }
+        let limit = LISTED_MAX as u32;
+        let page = self
+            .fs
+            .list(&directory.remote, When::Head, &[], limit)
+            .await?
+            .value;
+        if !page.more {
+            let named = page
+                .entries
+                .into_iter()
+                .map(|entry| (entry.name.clone(), entry));
+            let _ = directory.holds.set(named.collect());
+        }
+        Ok(())
+    }
+
+    /// Without a look into it, and with nothing to set: it is not worth a task.
+    fn is_known_equal(&self, there: &There, found: &Found) -> bool {
+        let There::Entry(there) = there else {
+            return false;
         };
+        self.options.skip == Skip::SameSizeAndTime
+            && (there.kind, found.kind) == (Kind::File, Kind::File)
+            && there.size == found.size
+            && same_attr(there, &found.attr)
+    }
+
+    pub(super) fn skipped(&self, found: &Found) {
+        add(&self.tally.progress.skipped_files, 1);
+        add(&self.tally.progress.skipped_bytes, found.size);
+    }
+
+    fn sort(&self, directory: &Directory, names: Vec<Named>, rest: Option<ReadDir>) -> Batch<Put> {
         let mut batch = Batch {
             files: Vec::new(),
             directories: Vec::new(),
             rest,
         };
         for (name, found) in names {
+            if local::is_unfinished(&name) {
+                continue; // of a get that was killed
+            }
             let local = local::join(&directory.local, &name);
             let sorted = found.and_then(|found| Ok((found, directory.remote.join(&name)?)));
             if let Ok((found, _)) = &sorted {
@@ -214,17 +281,16 @@ impl Put {
             }
             match sorted {
                 Ok((found, remote)) if found.kind == Kind::Directory => {
-                    batch.directories.push(Directory::new(
-                        local,
-                        remote,
-                        &found,
-                        Some(parent.clone()),
-                    ));
+                    let below = directory.below(local, remote, &name, &found);
+                    batch.directories.push(below);
                 }
                 Ok((found, _)) => {
                     add(&self.tally.progress.found_files, 1);
                     add(&self.tally.progress.found_bytes, found.size);
-                    batch.files.push(LocalFile { name, found });
+                    match self.is_known_equal(&directory.there(&name), &found) {
+                        true => self.skipped(&found),
+                        false => batch.files.push(LocalFile { name, found }),
+                    }
                 }
                 Err(refusal) => self.tally.failed(&local, &directory.remote, refusal),
             }

@@ -12,8 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::local::{self, CHUNK_BYTES, Found};
 use super::progress::add;
-use super::put::{Directory, Put, change};
-use super::{Skip, put};
+use super::put::{Directory, Put, There, change};
+use super::{Skip, put, put_large};
 use crate::address::Address;
 use crate::entry::{Committed, Entry, Kind};
 use crate::ops::write::{Source, WriteOptions, source_of};
@@ -30,9 +30,12 @@ pub(super) async fn put(
     found: &Found,
     directory: Option<&Directory>,
 ) {
-    let fresh = directory.is_some_and(|directory| directory.fresh.load(Ordering::Relaxed));
     for attempt in 1.. {
-        let refusal = match once(put, local, remote, found, fresh && attempt == 1).await {
+        let there = match (directory, remote.name()) {
+            (Some(directory), Some(name)) if attempt == 1 => directory.there(name),
+            _ => There::Unknown,
+        };
+        let refusal = match once(put, local, remote, found, there).await {
             Ok(Outcome::Put(committed)) => {
                 put.committed(&committed);
                 if let Some(directory) = directory {
@@ -45,8 +48,7 @@ pub(super) async fn put(
                 if let Some(directory) = directory.filter(|_| attempt > 1) {
                     directory.touched.store(true, Ordering::Relaxed);
                 }
-                add(&put.tally.progress.skipped_files, 1);
-                return add(&put.tally.progress.skipped_bytes, found.size);
+                return put.skipped(found);
             }
             Err(refusal) => refusal,
         };
@@ -79,22 +81,42 @@ async fn once(
     local: &Path,
     remote: &Address,
     found: &Found,
-    fresh: bool,
+    there: There,
 ) -> Result<Outcome, Refusal> {
-    if !fresh && put.options.skip != Skip::Nothing {
-        let there = put.fs.find(remote, When::Head).await?;
-        if let Some(there) = there.filter(|there| there.kind == found.kind) {
-            let same = match found.kind {
-                Kind::Symlink => is_same_link(put, local, &there).await?,
-                _ => is_same_file(put, local, found, &there).await?,
-            };
-            if same {
-                return keep(put, remote, found, &there).await;
-            }
+    let is_large = found.kind == Kind::File && found.size > put.options.piece_bytes;
+    let there = match there {
+        There::Unknown if is_large || put.options.skip != Skip::Nothing => put
+            .fs
+            .find(remote, When::Head)
+            .await?
+            .map(|seen| seen.value),
+        There::Unknown | There::Nothing => None,
+        There::Entry(entry) => Some(*entry),
+    };
+    if there.as_ref().is_some_and(Entry::is_directory) {
+        let why = format!(
+            "a directory is there, where a {} should be",
+            found.kind.name()
+        );
+        return Err(Refusal::new(Code::WrongKind, remote.to_string(), why));
+    }
+    let of_kind = there.as_ref().filter(|there| there.kind == found.kind);
+    if let Some(there) = of_kind.filter(|_| put.options.skip != Skip::Nothing) {
+        let same = match found.kind {
+            Kind::Symlink => is_same_link(put, local, there).await?,
+            _ => is_same_file(put, local, found, there).await?,
+        };
+        if same {
+            return keep(put, remote, found, there).await;
         }
     }
     match found.kind {
         Kind::Symlink => put_link(put, local, remote, found).await,
+        _ if is_large && put_large::may_replace(there.as_ref()) => {
+            put_large::put(put, local, remote, found)
+                .await
+                .map(Outcome::Put)
+        }
         _ => put_bytes(put, local, remote, found).await,
     }
 }

@@ -298,6 +298,119 @@ async fn what_a_killed_get_has_left_is_cleared_by_the_next() {
     assert_eq!(names(), 1, "only the file");
 }
 
+const PIECE: u64 = 20 << 20;
+
+fn in_pieces() -> TransferOptions {
+    TransferOptions {
+        piece_bytes: PIECE,
+        ..TransferOptions::default()
+    }
+}
+
+async fn put_in_pieces(fs: &Fs, local: &Path, remote: &str) -> Summary {
+    let progress = Arc::new(Progress::default());
+    let target = at(remote);
+    let put = fs.put_tree(local, &target, in_pieces(), progress);
+    put.await.unwrap()
+}
+
+/// Names in the directory `/` of the cluster.
+async fn names(fs: &Fs) -> Vec<String> {
+    let page = fs.list(&at("/"), When::Head, &[], 0).await.unwrap().value;
+    let name = |entry: &dfs_fs::Entry| String::from_utf8_lossy(&entry.name).into_owned();
+    page.entries.iter().map(name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_put_goes_on_where_it_was_cut_off() {
+    let cluster = Cluster::new();
+    let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    write(&from, 3 * PIECE as usize + 5, 0o640);
+    set_times(&from, 1_000_000_000, 7);
+    let (progress, target) = (Arc::new(Progress::default()), at("/f"));
+    {
+        let mut first = std::pin::pin!(fs.put_tree(&from, &target, in_pieces(), progress.clone()));
+        // Cut off in its second piece: the first is durable.
+        while progress.counts().bytes <= PIECE {
+            tokio::select! {
+                biased;
+                ended = &mut first => panic!("not cut off: {ended:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    let left = names(&fs).await;
+    assert!(
+        left.len() == 1 && left[0].starts_with(".dfs-unfinished-"),
+        "{left:?}"
+    );
+
+    let second = put_in_pieces(&fs, &from, "/f").await;
+    assert!(second.failures.is_empty(), "{:?}", second.failures);
+    let (moved, kept) = (second.counts.bytes, second.counts.skipped_bytes);
+    assert!(kept >= PIECE && kept % PIECE == 0, "{kept}");
+    assert_eq!(moved + kept, 3 * PIECE + 5);
+    assert_eq!(names(&fs).await, ["f"]);
+    get(&fs, "/f", &to).await;
+    assert_equal(&from, &to);
+    assert_eq!(put_in_pieces(&fs, &from, "/f").await.counts.bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_another_file_is_not_gone_on_with() {
+    let cluster = Cluster::new();
+    let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    write(&from, PIECE as usize + 5, 0o640);
+    let unfinished = format!("/.dfs-unfinished-{:08x}", dfs_extents::crc32c(b"f"));
+    let other = dfs_fs::source_of(vec![7u8; 100_000]);
+    fs.write(&at(&unfinished), other, Default::default())
+        .await
+        .unwrap();
+    let summary = put_in_pieces(&fs, &from, "/f").await;
+    assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+    assert_eq!(
+        (summary.counts.bytes, summary.counts.skipped_bytes),
+        (PIECE + 5, 0)
+    );
+    get(&fs, "/f", &to).await;
+    assert_equal(&from, &to);
+    assert_eq!(names(&fs).await, ["f"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_get_goes_on_behind_the_last_whole_extent() {
+    const EXTENT: u64 = 8 << 20;
+    let cluster = Cluster::new();
+    let (fs, dir) = (cluster.fs().await, tempfile::tempdir().unwrap());
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    write(&from, 3 * PIECE as usize, 0o640);
+    put_in_pieces(&fs, &from, "/f").await;
+    let left = dfs_fs::transfer::unfinished(&to);
+    let whole = fs::read(&from).unwrap();
+    let got = |damaged: Option<usize>| {
+        let (fs, to, from) = (fs.clone(), to.clone(), from.clone());
+        let mut part = whole[..(2 * EXTENT + 77) as usize].to_vec();
+        damaged.into_iter().for_each(|at| part[at] ^= 1);
+        fs::write(&left, part).unwrap();
+        let _ = fs::remove_file(&to);
+        async move {
+            let progress = Arc::new(Progress::default());
+            let target = at("/f");
+            let get = fs.get_tree(&target, When::Head, &to, in_pieces(), progress);
+            let summary = get.await.unwrap();
+            assert!(summary.failures.is_empty(), "{:?}", summary.failures);
+            assert_equal(&from, &to);
+            (summary.counts.bytes, summary.counts.skipped_bytes)
+        }
+    };
+    assert_eq!(got(None).await, (3 * PIECE - 2 * EXTENT, 2 * EXTENT));
+    let in_the_second = EXTENT as usize + 3;
+    assert_eq!(got(Some(in_the_second)).await, (3 * PIECE - EXTENT, EXTENT));
+    assert!(!left.exists());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_time_that_does_not_fit_is_counted() {
     let cluster = Cluster::new();

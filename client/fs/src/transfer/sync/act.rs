@@ -205,7 +205,7 @@ impl Act {
         let (from, to) = (local::below(from, path), to.join(path)?);
         let looked = from.clone();
         let found = self.env.blocking(move || local::look(&looked)).await?;
-        let root = put::Directory::new(from, to, &found, None);
+        let root = put::Directory::new(from, to, &found);
         schedule::run(&self.env, put.clone(), root, jobs).await;
         Ok(())
     }
