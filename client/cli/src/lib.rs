@@ -11,6 +11,7 @@
 //! - [`address`], [`moment`], `calendar`: `[profile:][tree:]/path[@when]`
 //! - [`output`], `json`, `entry`, `record`, `status`, `figures`, `quote`: what goes to standard output
 //! - [`failure`], [`exit`]: what goes to standard error, and the exit code
+//! - `screen.rs`: what is drawn again and again: `status --watch`, `top`
 //! - [`profile`]: where clusters are found; [`ask`]: questions; `progress`: bars
 //!
 //! # Invariants
@@ -48,6 +49,7 @@ mod progress;
 mod quote;
 mod record;
 mod remote;
+mod screen;
 mod sides;
 mod status;
 mod target;

@@ -83,6 +83,11 @@ impl Output {
         self.format == Format::Wide
     }
 
+    /// Text for people.
+    pub fn is_table(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
+    }
+
     pub fn is_json(&self) -> bool {
         matches!(self.format, Format::Json | Format::Jsonl)
     }
@@ -252,6 +257,13 @@ impl List<'_> {
         }
         Ok(())
     }
+}
+
+/// A table inside of a longer text.
+pub(crate) fn aligned_text(columns: &[Column], rows: Vec<Vec<String>>) -> String {
+    let table = aligned(columns, rows, true);
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().into()).collect();
+    lines.join("\n")
 }
 
 fn aligned(columns: &[Column], rows: Vec<Vec<String>>, titled: bool) -> Table {

@@ -97,8 +97,15 @@ fn runtime(command: &Command) -> std::io::Result<Runtime> {
 async fn run(arguments: Arguments) -> Exit {
     let call = Call::new(Env::real(), arguments.globals, Output::stdout());
     match arguments.command {
-        Command::Client(command) => interruptible(&call, dfs_cli::run(&call, command)).await,
-        Command::Run(args) => interruptible(&call, batch::run(&call, args)).await,
+        Command::Client(command) => {
+            let said = if command.only_shows() {
+                ""
+            } else {
+                INTERRUPTED
+            };
+            interruptible(&call, said, dfs_cli::run(&call, command)).await
+        }
+        Command::Run(args) => interruptible(&call, INTERRUPTED, batch::run(&call, args)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
         Command::Config(args) => system::end(&call, config::run(&call, &args)),
         Command::Man(args) => call.end(man::run(&args)),
@@ -119,7 +126,7 @@ async fn run(arguments: Arguments) -> Exit {
 }
 
 /// A hang-up is left to the kernel, so that `nohup` means what it says.
-async fn interruptible(call: &Call, command: impl Future<Output = Exit>) -> Exit {
+async fn interruptible(call: &Call, said: &str, command: impl Future<Output = Exit>) -> Exit {
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => return call.end(Err(system::no_signals(&error))),
@@ -130,6 +137,8 @@ async fn interruptible(call: &Call, command: impl Future<Output = Exit>) -> Exit
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
-    dfs_cli::say(INTERRUPTED);
+    if !said.is_empty() {
+        dfs_cli::say(said);
+    }
     Exit::Interrupted
 }

@@ -131,6 +131,11 @@ impl Command {
         matches!(self, Command::Get(_) | Command::Sync(_))
     }
 
+    /// Whether it only shows: interrupting it leaves nothing half done.
+    pub fn only_shows(&self) -> bool {
+        matches!(self, Command::Status(_))
+    }
+
     /// What is said behind `cannot`.
     fn verb(&self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ mod first_hour;
 mod formats;
 mod nodes;
 mod refusals;
+mod seeing;
 mod strangers;
 mod syncing;
 mod system;
