@@ -73,7 +73,7 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
     Metric::of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
     Metric::of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
-    Metric::of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units: live, gone; told by the leader."),
+    Metric::of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units that have not left for good: live, gone; told by the leader."),
     Metric::of("dfs_sequencer_replica_lag_records", Gauge, &["voter", "node"], "Records that a materializer has not folded yet, by its last beat; told by the leader."),
     Metric::of("dfs_sequencer_replica_lag_seconds", Gauge, &["voter", "node"], "Log time since the first cut that it has not folded whole, as far as cuts are held; told by the leader."),
 ];
@@ -160,8 +160,14 @@ fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
     let members = seen.members();
     let gone = members.members.iter().filter(|m| m.gone && !m.removed);
     samples.level("dfs_sequencer_members_gone", gone.count() as u64);
-    let live = members.units.iter().filter(|unit| unit.live).count();
-    for (state, units) in [("live", live), ("gone", members.units.len() - live)] {
+    let known = || {
+        members
+            .units
+            .iter()
+            .filter(|unit| unit.state() != v1::UnitState::Dead)
+    };
+    let live = known().filter(|unit| unit.live).count();
+    for (state, units) in [("live", live), ("gone", known().count() - live)] {
         let units = Figure::Level(units as f64);
         samples.add("dfs_sequencer_units", &[("state", state)], units);
     }

@@ -11,6 +11,7 @@
 //! - [`address`], [`moment`], `calendar`: `[profile:][tree:]/path[@when]`
 //! - [`output`], `json`, `entry`, `record`, `status`, `figures`, `quote`: what goes to standard output
 //! - [`failure`], [`exit`]: what goes to standard error, and the exit code
+//! - `tellers.rs`, `rates.rs`, `doctor.rs`: figures of all processes, and what follows from them
 //! - `screen.rs`: what is drawn again and again: `status --watch`, `top`
 //! - [`profile`]: where clusters are found; [`ask`]: questions; `progress`: bars
 //!
@@ -28,6 +29,7 @@ mod attributes;
 mod calendar;
 mod call;
 mod commands;
+mod doctor;
 mod entry;
 pub mod exit;
 mod expand;
@@ -47,12 +49,14 @@ mod predicate;
 pub mod profile;
 mod progress;
 mod quote;
+mod rates;
 mod record;
 mod remote;
 mod screen;
 mod sides;
 mod status;
 mod target;
+mod tellers;
 mod transfer;
 mod walk;
 mod wrote;

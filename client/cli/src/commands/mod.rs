@@ -8,6 +8,7 @@ mod connect;
 mod cp;
 mod df;
 mod diff;
+mod doctor;
 mod du;
 mod find;
 mod get;
@@ -28,6 +29,7 @@ mod status;
 mod sync;
 mod tail;
 mod test;
+mod top;
 mod touch;
 mod tree;
 mod truncate;
@@ -108,6 +110,10 @@ pub enum Command {
     Node(node::Args),
     /// Show the state of the cluster
     Status(status::Args),
+    /// Show what each member does, per second
+    Top(top::Args),
+    /// Look for what commonly goes wrong, and say what to do
+    Doctor(doctor::Args),
     /// Manage where clusters are
     #[command(subcommand)]
     Profile(profile::Args),
@@ -133,7 +139,10 @@ impl Command {
 
     /// Whether it only shows: interrupting it leaves nothing half done.
     pub fn only_shows(&self) -> bool {
-        matches!(self, Command::Status(_))
+        matches!(
+            self,
+            Command::Status(_) | Command::Top(_) | Command::Doctor(_)
+        )
     }
 
     /// What is said behind `cannot`.
@@ -156,6 +165,7 @@ impl Command {
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
             Command::Stat(_) | Command::Test(_) => "look at",
             Command::Log(_) | Command::Verify(_) | Command::Status(_) | Command::Df(_) => "read",
+            Command::Top(_) | Command::Doctor(_) => "look at",
             Command::Hdfs(_)
             | Command::Node(_)
             | Command::Profile(_)
@@ -211,6 +221,8 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Log(args) => Box::pin(log::run(call, args)).await,
         Command::Verify(args) => Box::pin(verify::run(call, args)).await,
         Command::Status(args) => Box::pin(status::run(call, args)).await,
+        Command::Top(args) => Box::pin(top::run(call, args)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(call, args)).await,
         Command::Node(args) => Box::pin(node::run(call, args)).await,
         Command::Profile(args) => Box::pin(profile::run(call, args)).await,
         Command::Connect(args) => Box::pin(connect::run(call, args)).await,

@@ -76,22 +76,30 @@ fn sequencers(seen: &Seen) -> Vec<Problem> {
         let act = again(address, &format!("dfsctl node remove sequencer/{id}"));
         found.push(Problem::of(what).act(act));
     }
-    let members = seen.members();
-    let outside = members.members.iter().filter(|member| {
-        let is_one = member.roles.iter().any(|role| role == "sequencer");
-        let known = || {
-            seen.group
-                .group
-                .iter()
-                .any(|at| at.address == member.address)
-        };
-        is_one && !member.removed && !member.gone && !seen.group.group.is_empty() && !known()
-    });
-    found.extend(outside.map(|member| {
+    found.extend(outside(seen));
+    found
+}
+
+/// Sequencers that were started to join. Where a voter was started at a new address, it is not known yet
+/// which of them it is.
+fn outside(seen: &Seen) -> Vec<Problem> {
+    let group = &seen.group.group;
+    if group.is_empty() || group.iter().any(|voter| voter.node_id == 0) {
+        return Vec::new();
+    }
+    let is_one = |member: &v1::Member| member.roles.iter().any(|role| role == "sequencer");
+    let is_in = |member: &v1::Member| {
+        let same =
+            |at: &v1::GroupMember| at.node_id == member.node_id || at.address == member.address;
+        group.iter().any(same)
+    };
+    let members = seen.members().members.into_iter();
+    let waiting = members.filter(|it| is_one(it) && !it.removed && !it.gone && !is_in(it));
+    let told = waiting.map(|member| {
         let what = format!("the sequencer of node {} waits to be added", member.node_id);
         Problem::of(what).act(format!("dfsctl node add {}", member.address))
-    }));
-    found
+    });
+    told.collect()
 }
 
 fn units(seen: &Seen) -> Vec<Problem> {

@@ -259,3 +259,24 @@ fn open_and_closed_stripes_and_sealed_lanes_are_told() {
         "stripe 5 has 0 live units and needs 1: its lanes wait, or move when others live"
     );
 }
+
+#[test]
+fn a_sequencer_that_waits_is_told_once_all_voters_are_known() {
+    let mut seen = seen();
+    let waits = v1::Member {
+        node_id: 9,
+        roles: vec!["sequencer".into()],
+        address: "h9:1".into(),
+        ..Default::default()
+    };
+    let members = vec![waits];
+    seen.told.sequencer.members = Some(v1::Members {
+        members,
+        ..Default::default()
+    });
+    assert_eq!(health(&seen), Health::Healthy);
+    (seen.group.group[0].node_id, seen.group.group[1].node_id) = (1, 2);
+    assert_eq!(only(&seen).act, "dfsctl node add h9:1");
+    seen.group.group[1].node_id = 9;
+    assert_eq!(health(&seen), Health::Healthy);
+}

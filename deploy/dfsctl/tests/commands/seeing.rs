@@ -59,3 +59,42 @@ fn a_script_reads_health_off_the_exit_code() {
     system.refused(2, ["status", "-n", "2"]);
     system.refused(2, ["status", "--watch", "0"]);
 }
+
+#[test]
+fn what_members_do_and_lack_is_told_without_a_port_of_metrics() {
+    let system = System::up();
+    system.ok(["mkdir", "/d"]);
+    let once = system.ok(["top", "-n", "1", "--every", "0.2"]);
+    for name in ["sequencer/1", "unit/1", "materializer/1", "REQ/S", "leader"] {
+        assert!(once.contains(name), "{name}: {once}");
+    }
+    let words = ["top", "-n", "2", "--every", "0.1", "--sort", "p99", "-o"];
+    let lines = system.ok(words.into_iter().chain(["jsonl"]));
+    let tops: Vec<Value> = lines.lines().map(json).collect();
+    assert_eq!(tops.len(), 2);
+    let members = tops[0]["members"].as_array().expect("a list");
+    assert_eq!(members.len(), 3, "{members:#?}");
+    let (first, ended) = interrupted(&system, &["top", "--every", "0.1"]);
+    assert!(first.starts_with("MEMBER"), "{first}");
+    assert_eq!((ended.code, ended.stderr.as_str()), (130, ""));
+
+    // What this machine lacks is no business of this test.
+    let told = json(&String::from_utf8(system.run(["doctor", "-o", "json"]).stdout).expect("text"));
+    let findings = told["items"].as_array().expect("a list");
+    let verdict = |check: &str| {
+        let mut all = findings.iter().filter(|it| it["check"] == check);
+        all.next().map(|it| it["verdict"].clone())
+    };
+    for check in ["health", "version", "clock", "reach"] {
+        assert_eq!(verdict(check), Some("ok".into()), "{check}: {told}");
+    }
+    for check in ["disk", "lag", "limits", "memory", "space"] {
+        assert!(verdict(check).is_some(), "{check}: {told}");
+    }
+    let local = system.run(["doctor", "--local", ".", "-o", "name"]).stdout;
+    assert!(String::from_utf8_lossy(&local).contains(" disk ."));
+    system.refused(3, ["doctor", "--local", "none"]);
+    system.ok(["dev", "down"]);
+    system.refused(6, ["doctor", "--timeout", "300ms"]);
+    system.refused(6, ["top", "-n", "1", "--timeout", "300ms"]);
+}
