@@ -186,6 +186,7 @@ impl Alone {
             self.frames.push(frame);
         }
         self.folder.commit().unwrap();
+        self.settings = crate::state::settings(self.folder.snapshot()).unwrap();
         for done in folded
             .iter()
             .flat_map(|folded| folded.first_lsn..=folded.last_lsn)

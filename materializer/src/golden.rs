@@ -120,7 +120,7 @@ fn cluster() -> v1::ClusterCreated {
             inline_bytes_max: 16384,
             retention_us: 1,
             lease_us: 30_000_000,
-            digest_every: 0,
+            ..v1::Settings::default()
         }),
         shards: vec![v1::ShardRange {
             shard: 0,
@@ -146,7 +146,15 @@ fn control_with_more() -> Vec<(&'static str, Kind)> {
         ..taken.clone()
     };
     let created = with_digest_every();
+    let changed = |value| {
+        Kind::SettingChanged(v1::SettingChanged {
+            setting: v1::Setting::Replication as u32,
+            value,
+        })
+    };
     vec![
+        ("setting_changed", changed(Some(0))),
+        ("setting_back_to_its_default", changed(None)),
         ("digest_taken_by_a_build", Kind::DigestTaken(taken)),
         ("digest_taken_after_a_snapshot", Kind::DigestTaken(begun)),
         (
@@ -548,7 +556,14 @@ fn values_of_control() -> Vec<Sample> {
         ("floor", values::FloorValue { lsn: 300 }.encode_to_vec()),
         ("cluster", cluster().encode_to_vec()),
         ("group", group().encode_to_vec()),
+        ("setting", setting(Some(0)).encode_to_vec()),
+        ("setting_unset", setting(None).encode_to_vec()),
     ]
+}
+
+fn setting(value: Option<u64>) -> values::SettingValue {
+    let actor = "who".to_owned();
+    values::SettingValue { value, actor }
 }
 
 /// FOLD-X4: the digest hashes these bytes.
@@ -583,6 +598,7 @@ fn every_key_is_what_it_always_was() {
         ("nonce", keys::nonce(&[9; 2])),
         ("slot", keys::slot(7, 0, 63)),
         ("hold", keys::hold(&id, 1, 3)),
+        ("setting", crate::state::setting_key(2)),
     ];
     check(KEYS, &samples);
 }

@@ -3,7 +3,7 @@ use crate::model::{Model, Who};
 use crate::tree::{Names, Node, Tree, names};
 use dfs_wire::limits::{FILE_BYTES_MAX, HOLE_BYTES_MAX, PATH_BYTES_MAX};
 use dfs_wire::v1::mutate::Op;
-use dfs_wire::{Code, v1};
+use dfs_wire::{Code, settings, v1};
 
 /// One request on its way: the state it changes, as which record, for whom.
 struct Doing<'a> {
@@ -35,6 +35,7 @@ pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> 
         Op::Truncate(op) => doing.truncate(op)?,
         Op::Copy(op) => doing.copy(op)?,
         Op::Link(op) => doing.link(op)?,
+        Op::SetSettings(op) => doing.set_settings(op)?,
     }
     Ok(doing.tree)
 }
@@ -52,6 +53,7 @@ pub fn judged(op: &Op) -> v1::Path {
         Op::Truncate(op) => &op.path,
         Op::Copy(op) => &op.to,
         Op::Link(op) => &op.from,
+        Op::SetSettings(_) => &None,
     })
 }
 
@@ -66,6 +68,12 @@ impl Doing<'_> {
             && let Some(v1::view::View::AtLsn(lsn)) = op.from_view.and_then(|view| view.view)
         {
             self.model.stat(lsn, &path(&op.from))?;
+        }
+        if let Op::SetSettings(op) = op {
+            let of = |change: &v1::SettingChanged| self.tree.settings.get(&change.setting);
+            let last = op.changes.iter().filter_map(of).map(|(lsn, _)| *lsn).max();
+            let same = last.unwrap_or(0) == if_lsn;
+            return same.then_some(()).ok_or(Code::Conflict);
         }
         let version = match self.tree.resolve(&judged(op)) {
             Ok(names) => self.tree.node(&names).map_or(0, |node| node.lsn),
@@ -405,6 +413,27 @@ impl Doing<'_> {
         content.extents.retain(|extent| extent.length > 0);
         content.size = op.size;
         self.changed(&path, content)
+    }
+
+    /// What they ask for, the model does not know: limits are not its matter.
+    fn set_settings(&mut self, op: &v1::SetSettings) -> Result<(), Code> {
+        for (n, change) in op.changes.iter().enumerate() {
+            let setting = settings::by_number(change.setting).ok_or(Code::Invalid)?;
+            let mut before = op.changes.iter().take(n);
+            let named_before = before.any(|other| other.setting == change.setting);
+            let allowed = change
+                .value
+                .is_none_or(|value| setting.check(value).is_ok());
+            if named_before || !allowed {
+                return Err(Code::Invalid);
+            }
+            let changed = (self.lsn, change.value);
+            self.tree.settings.insert(change.setting, changed);
+        }
+        if op.changes.is_empty() {
+            return Err(Code::Invalid);
+        }
+        Ok(())
     }
 
     fn copy(&mut self, op: &v1::Copy) -> Result<(), Code> {

@@ -27,6 +27,8 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
     nodes: BTreeMap<Names, Node>,
+    /// By number: the last record that changed it, and to what (`None`: what the cluster was made with).
+    pub settings: BTreeMap<u32, (u64, Option<u64>)>,
 }
 
 impl Tree {
@@ -34,6 +36,7 @@ impl Tree {
     pub(crate) fn new(lsn: u64, attr: v1::Attr) -> Tree {
         Tree {
             nodes: BTreeMap::from([(Names::new(), Node::directory(attr, lsn))]),
+            settings: BTreeMap::new(),
         }
     }
 

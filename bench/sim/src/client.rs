@@ -55,6 +55,7 @@ impl Client {
                 12..=13 => self.remove(&path).await,
                 14 => self.set_mode(&path).await,
                 15 => self.copy(&path).await,
+                16 if self.chance(2) => self.set_settings().await,
                 _ => self.look().await,
             }
         }
@@ -249,6 +250,7 @@ impl Client {
             Asked::Stat => self.fs.stat(&at, when).await.map(Answer::Stat),
             Asked::List => self.fs.list(&at, when, b"", 0).await.map(Answer::List),
             Asked::Bytes => self.bytes(&at, when).await,
+            Asked::Settings => self.fs.settings(when).await.map(Answer::Settings),
         };
         let path = wire(path);
         let client = self.name.clone();
@@ -269,6 +271,42 @@ impl Client {
         let reading = self.fs.read(at, when, None).await?;
         let entry = reading.entry.clone();
         Ok(Answer::Bytes(entry, reading.collect().await?))
+    }
+}
+
+/// Values that change no outcome of what clients do here, small contents inline and large ones not among it.
+const VALUES: [(v1::Setting, [u64; 2]); 4] = [
+    (v1::Setting::InlineBytes, [8_000, 16_384]),
+    (v1::Setting::FileBytesMax, [1 << 20, 1 << 30]),
+    (v1::Setting::NameBytesMax, [16, 255]),
+    (v1::Setting::DirectoryEntriesMax, [1_000, 0]),
+];
+
+impl Client {
+    /// Some of them, back to their defaults too, and now and then what is out of bounds.
+    async fn set_settings(&self) {
+        let mut changes = Vec::new();
+        for (setting, values) in VALUES {
+            let value = match self.world.below(8) {
+                0 => None,
+                1 => Some(u64::MAX),
+                2..=4 => Some(values[self.world.below(2) as usize]),
+                _ => continue,
+            };
+            changes.push(v1::SettingChanged {
+                setting: setting as u32,
+                value,
+            });
+        }
+        let op = Op::SetSettings(v1::SetSettings {
+            changes: changes.clone(),
+        });
+        self.mutate(op, self.fs.set_settings(changes)).await;
+        let when = match self.chance(2) {
+            true => When::Head,
+            false => When::Lsn(self.past()),
+        };
+        self.read("", when, Asked::Settings).await;
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) async fn read_everything(client: &Client) {
     let past = (0..PAST_STATES).map(|_| When::Lsn(birth + client.world.below(told - birth + 1)));
     let moments: Vec<When> = past.chain([When::Head]).collect();
     for moment in moments {
+        client.read("", moment, Asked::Settings).await;
         for path in all_paths() {
             for asked in [Asked::Stat, Asked::List, Asked::Bytes] {
                 client.read(&path, moment, asked).await;

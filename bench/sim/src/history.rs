@@ -29,12 +29,15 @@ pub(crate) enum Asked {
     Stat,
     List,
     Bytes,
+    /// Of no path.
+    Settings,
 }
 
 pub(crate) enum Answer {
     Stat(Seen<Entry>),
     List(Seen<Page>),
     Bytes(Seen<Entry>, Bytes),
+    Settings(Seen<Vec<v1::SettingState>>),
 }
 
 impl Answer {
@@ -42,6 +45,7 @@ impl Answer {
         match self {
             Answer::Stat(seen) | Answer::Bytes(seen, _) => seen.lsn,
             Answer::List(seen) => seen.lsn,
+            Answer::Settings(seen) => seen.lsn,
         }
     }
 }

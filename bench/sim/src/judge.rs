@@ -234,6 +234,7 @@ fn check_answer(
                 "other bytes at LSN {lsn}: {got}, the model {wanted}"
             ))
         }
+        Answer::Settings(seen) => same_settings(model, lsn, seen),
         Answer::List(page) => {
             same(&page.directory, node, birth_lsn)?;
             let expected = model
@@ -248,6 +249,20 @@ fn check_answer(
             both.try_for_each(|(entry, (_, node))| same(entry, node, birth_lsn))
         }
     }
+}
+
+fn same_settings(model: &Model, lsn: u64, seen: &[v1::SettingState]) -> Result<(), String> {
+    let tree = model.at(lsn).ok_or("before the birth")?;
+    for state in seen {
+        let known = tree.settings.get(&state.setting).copied();
+        let wanted = known.unwrap_or_default();
+        let got = (state.lsn, state.is_set.then_some(state.value));
+        if got != wanted {
+            let number = state.setting;
+            return Err(format!("setting {number} {got:?}; the model: {wanted:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// mtime is left out: it is the time of the plan, which only the record tells.

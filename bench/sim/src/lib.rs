@@ -35,7 +35,7 @@ mod states;
 mod stuck;
 mod trace;
 
-pub use quiet::quiet;
+pub use quiet::{Processes, quiet, quiet_with};
 pub use scenario::{Broken, Failure, Options, Report, run};
 pub use slow_parts::{Compared, Figure, slow_parts};
 pub use soak::{Look, Soaked, soak};

@@ -63,6 +63,7 @@ mod wrote;
 
 pub use calendar::format as format_time;
 pub use call::{Call, say};
+pub use commands::config::{Config, Elsewhere, run as run_config};
 pub use commands::{Command, run};
 pub use exit::Exit;
 pub use failure::{Failure, Outcome};

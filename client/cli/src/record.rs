@@ -1,6 +1,7 @@
 //! Records of the log in readable form: one line and one JSON object per mutation.
 use crate::json::put_bytes;
 use crate::{figures, quote};
+use dfs_wire::settings;
 use dfs_wire::v1::{self, mutation::Kind};
 use serde_json::{Value, json};
 
@@ -11,14 +12,7 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
     };
     match kind {
         Kind::ClusterCreated(m) => cluster_created(m),
-        Kind::TermStarted(m) => {
-            let owner = m.owner.unwrap_or_default();
-            let (shard, prev) = (m.shard, m.prev_term);
-            format!(
-                "TermStarted of shard {shard}: node {} after term {prev}",
-                owner.node_id
-            )
-        }
+        Kind::TermStarted(m) => term_started(m),
         Kind::ReplicaAdded(m) => format!("ReplicaAdded to shard {}: node {}", m.shard, m.node_id),
         Kind::ReplicaRemoved(m) => {
             format!("ReplicaRemoved from shard {}: node {}", m.shard, m.node_id)
@@ -34,6 +28,7 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
             format!("SnapshotTaken of shard {shard} at {lsn}: {extents} extents")
         }
         Kind::FloorMoved(m) => format!("FloorMoved to {}", m.floor_lsn),
+        Kind::SettingChanged(m) => setting_changed(m),
         Kind::Made(m) => made(m),
         Kind::Removed(m) => {
             let place = place(m.tree, m.parent, &m.name);
@@ -103,6 +98,7 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::DigestTaken(_) => "DigestTaken",
         Kind::SnapshotTaken(_) => "SnapshotTaken",
         Kind::FloorMoved(_) => "FloorMoved",
+        Kind::SettingChanged(_) => "SettingChanged",
         Kind::Made(_) => "Made",
         Kind::Removed(_) => "Removed",
         Kind::Moved(_) => "Moved",
@@ -136,6 +132,11 @@ fn put_fields(fields: &mut Value, kind: &Kind) {
             fields["from_parent"] = m.from_parent.into();
             put_bytes(fields, "from_name", &m.from_name);
         }
+        Kind::SettingChanged(m) => {
+            let known = settings::by_number(m.setting);
+            fields["setting"] = known.map(|known| known.name).into();
+            fields["value"] = m.value.into();
+        }
         Kind::ParentTouched(m) => {
             fields["inode"] = m.inode.into();
             fields["children"] = m.children.into();
@@ -162,6 +163,21 @@ fn cluster_created(m: &v1::ClusterCreated) -> String {
         "ClusterCreated {id}: replicas {:?}, first owner node {}",
         m.replicas, owner.node_id
     )
+}
+
+fn setting_changed(m: &v1::SettingChanged) -> String {
+    let known = settings::by_number(m.setting);
+    let name = known.map_or_else(|| m.setting.to_string(), |known| known.name.to_string());
+    match m.value {
+        Some(value) => format!("SettingChanged {name} to {value}"),
+        None => format!("SettingChanged {name} back to its default"),
+    }
+}
+
+fn term_started(m: &v1::TermStarted) -> String {
+    let node = m.owner.unwrap_or_default().node_id;
+    let (shard, prev) = (m.shard, m.prev_term);
+    format!("TermStarted of shard {shard}: node {node} after term {prev}")
 }
 
 fn group_opened(group: &v1::Group) -> String {

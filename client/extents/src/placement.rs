@@ -34,6 +34,8 @@ pub(crate) struct PlacementCache {
 struct State {
     /// By encoded redundancy.
     open: BTreeMap<Vec<u8>, Open>,
+    /// Of the placer, when `open` was filled.
+    epoch: u64,
     groups: BTreeMap<u64, Holders>,
     turn: usize,
 }
@@ -64,6 +66,7 @@ impl PlacementCache {
         {
             return Ok(holders);
         }
+        let epoch = self.placer.epoch();
         let answer = self
             .placer
             .place(redundancy.cloned(), failed.to_vec())
@@ -72,6 +75,7 @@ impl PlacementCache {
         {
             let mut state = self.state.lock();
             state.learn(answer);
+            state.enter(epoch);
             let since = self.env.now();
             state.open.insert(
                 key.clone(),
@@ -91,6 +95,7 @@ impl PlacementCache {
         let now = self.env.now();
         let mut state = self.state.lock();
         state.turn = state.turn.wrapping_add(1);
+        state.enter(self.placer.epoch());
         let open = state.open.get(key)?;
         if open.groups.is_empty() || now.duration_since(open.since) > OPEN_FOR {
             return None;
@@ -124,6 +129,14 @@ impl PlacementCache {
 }
 
 impl State {
+    /// What was open for the settings of another epoch need not be what they ask for now.
+    fn enter(&mut self, epoch: u64) {
+        if self.epoch < epoch {
+            self.open.clear();
+            self.epoch = epoch;
+        }
+    }
+
     fn learn(&mut self, answer: v1::Placement) {
         let units: BTreeMap<u64, v1::UnitRef> = answer
             .units

@@ -17,6 +17,11 @@ pub trait Placer: Send + Sync {
     /// These groups as they are now, with the addresses of their units.
     async fn groups(&self, groups: Vec<u64>) -> Result<v1::Placement, Refusal>;
 
+    /// What [`Placer::place`] said under another one is old: the settings have changed.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
     /// An id that was never given before: (session, counter).
     async fn next_extent(&self) -> Result<v1::ExtentId, Refusal>;
 }

@@ -38,7 +38,7 @@ mod when;
 
 pub use address::{Address, MAIN_TREE};
 pub use config::FsConfig;
-pub use dfs_wire::{Code, Refusal, v1};
+pub use dfs_wire::{Code, Refusal, settings, v1};
 pub use du::Usage;
 pub use entry::{Committed, Entry, Kind, Page, Seen};
 pub use fs::Fs;

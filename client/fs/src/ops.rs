@@ -12,6 +12,7 @@ mod remove;
 mod rename;
 pub(crate) mod resolve;
 pub(crate) mod set_attr;
+mod settings;
 mod snapshot;
 mod stat;
 pub(crate) mod status;

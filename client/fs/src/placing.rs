@@ -50,6 +50,10 @@ impl Placer for Placing {
             .await
     }
 
+    fn epoch(&self) -> u64 {
+        self.session.settings_lsn()
+    }
+
     async fn next_extent(&self) -> Result<v1::ExtentId, Refusal> {
         let grant = self.session.grant(self.dialog.deadline()).await?;
         let counter = grant.extents.fetch_add(1, Ordering::Relaxed) + 1;

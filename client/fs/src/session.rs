@@ -1,5 +1,6 @@
 //! The session of this process: opened at the first mutation, kept alive, closed at the end (FOLD-S1).
 
+mod fresh;
 mod keeper;
 mod mutation;
 mod slots;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::dialog::Dialog;
+pub(crate) use fresh::Fresh;
 pub(crate) use slots::Slots;
 
 /// What the primary of shard 0 has granted. A new `generation` is a new look at who is primary,
@@ -25,6 +27,8 @@ pub(crate) struct Grant {
     pub(crate) lease_us: u64,
     pub(crate) primary: String,
     pub(crate) settings: v1::Settings,
+    /// The last change of them; 0: none.
+    pub(crate) settings_lsn: u64,
     pub(crate) slots: Arc<Slots>,
     /// Counters of extent ids of this session, from 1.
     pub(crate) extents: Arc<AtomicU64>,
@@ -45,19 +49,22 @@ pub(crate) struct Session {
     /// A grant of at least this generation is wanted.
     wanted: watch::Sender<u64>,
     keeper: dfs_env::Task<()>,
+    fresh: Arc<Fresh>,
 }
 
 impl Session {
     pub(crate) fn new(dialog: Arc<Dialog>) -> Session {
         let (publish, state) = watch::channel(State::default());
         let (wanted, demand) = watch::channel(0);
-        let keep = keeper::Keeper::new(dialog.clone(), publish, demand).run();
+        let fresh = Arc::<Fresh>::default();
+        let keep = keeper::Keeper::new(dialog.clone(), publish, demand, fresh.clone()).run();
         let keeper = dialog.env.spawn("session", keep);
         Session {
             dialog,
             state,
             wanted,
             keeper,
+            fresh,
         }
     }
 
@@ -72,6 +79,23 @@ impl Session {
             State { generation, .. } => *generation,
         };
         self.newer_than(generation, deadline).await
+    }
+
+    /// A grant whose settings are less than a second old.
+    pub(crate) async fn settings(&self, deadline: Instant) -> Result<Grant, Refusal> {
+        let grant = self.grant(deadline).await?;
+        if self.fresh.knows(&grant, self.dialog.env.now()) {
+            return Ok(grant);
+        }
+        self.newer_than(grant.generation, deadline).await
+    }
+
+    /// Of the present grant; 0: there is none, or nothing was changed.
+    pub(crate) fn settings_lsn(&self) -> u64 {
+        match &self.state.borrow().granted {
+            Some(Ok(grant)) => grant.settings_lsn,
+            _ => 0,
+        }
     }
 
     /// A grant that was made after the one of this generation: it did not serve.

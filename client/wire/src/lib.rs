@@ -3,10 +3,11 @@
 //! - `v1`: the protobuf messages (`proto/*.proto`), `bytes` fields as `bytes::Bytes`
 //! - [`frame`]: the unit of append and of fsync, as it lies in a lane
 //! - [`refusal`]: why something was not done
-//! - [`limits`]: bounds; [`tags`]: who needs a frame
+//! - [`limits`]: bounds; [`settings`]: those of a cluster, which change; [`tags`]: who needs a frame
 pub mod frame;
 pub mod limits;
 pub mod refusal;
+pub mod settings;
 pub mod tags;
 
 pub use refusal::{Code, Refusal};

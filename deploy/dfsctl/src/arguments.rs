@@ -47,7 +47,7 @@ pub(crate) enum Command {
     /// Measure a system on this disk
     #[command(subcommand)]
     Bench(bench::Args),
-    /// Show, check and compare configurations of processes
+    /// Settings of the cluster; configurations of processes
     #[command(subcommand)]
     Config(config::Args),
     /// Run many command lines side by side

@@ -4,7 +4,7 @@
 //! - `dev/`: a system on this machine: up, down, reset, demo
 //! - `batch.rs`: many command lines in one process
 //! - `bench/`: bench/load on a system of its own
-//! - `config/`: configurations of processes
+//! - `config/`: settings of the cluster, configurations of processes
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `completions.rs`, `man.rs`: what shells and manuals are given
 //! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
@@ -107,7 +107,7 @@ async fn run(arguments: Arguments) -> Exit {
         }
         Command::Run(args) => interruptible(&call, INTERRUPTED, batch::run(&call, args)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
-        Command::Config(args) => system::end(&call, config::run(&call, &args)),
+        Command::Config(args) => interruptible(&call, INTERRUPTED, config::run(&call, args)).await,
         Command::Man(args) => call.end(man::run(&args)),
         // These stop what they started before they end, and watch for signals themselves.
         Command::Serve(args) => {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::config::{RetentionPolicy, SHARD, SnapshotPolicy};
 use super::metrics::Metrics;
+use super::open::view_failed;
 use super::ops::{Answered, Arrival, Asker, By, Waiter, Work};
 use super::published::{Published, stopped};
 use super::suspect::{self, Suspect};
@@ -37,6 +38,8 @@ pub(crate) struct Hub {
     /// One refold at a time: each holds a whole namespace in memory.
     pub(crate) refolds: Semaphore,
     pub(crate) durable_lsn: AtomicU64,
+    /// The last change of a setting that is folded; told with every answer.
+    pub(crate) settings_lsn: Arc<AtomicU64>,
     /// FOLD-P0: the disk of the store has no headroom left.
     pub(crate) store_full: AtomicBool,
     /// FOLD-T4: told in the keep-alive.
@@ -94,6 +97,7 @@ impl Hub {
             room: Arc::new(Semaphore::new(super::config::REQUESTS_MAX)),
             refolds: Semaphore::new(1),
             durable_lsn: AtomicU64::new(0),
+            settings_lsn: Arc::default(),
             store_full: AtomicBool::new(false),
             // It leaves the shard to another until it has proved itself.
             stepped_down: AtomicBool::new(suspect.is_some()),
@@ -159,6 +163,18 @@ impl Hub {
                 }
             });
         }
+    }
+
+    /// In force at what is folded; of retention, where nobody has set it in the log, as this process is configured.
+    pub(crate) fn settings(&self, folded: &Snapshot) -> Result<v1::Settings, Refusal> {
+        let made = state::made_with(folded).map_err(view_failed)?;
+        let own = self.retention;
+        let configured = v1::Settings {
+            retention_us: own.time_us.unwrap_or(made.retention_us),
+            retention_bytes: own.bytes,
+            ..made
+        };
+        state::over(configured, folded).map_err(view_failed)
     }
 
     pub(crate) fn members(&self) -> Arc<v1::Members> {

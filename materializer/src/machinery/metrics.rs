@@ -20,6 +20,8 @@ const KINDS: &[&str] = &[
     "resolve",
     "groups",
     "digest",
+    "settings",
+    "setting_history",
     "open_session",
     "keep_session",
     "close_session",
@@ -35,6 +37,7 @@ const KINDS: &[&str] = &[
     "truncate",
     "copy",
     "link",
+    "set_settings",
 ];
 const CONSISTENCIES: [&str; 4] = ["linearizable", "at_least", "bounded", "past"];
 const ROLES: [&str; 3] = ["primary", "replica", "catching up"];
@@ -92,6 +95,8 @@ impl Counted {
             Some(Asked::Stat(read)) => Some(read.view),
             Some(Asked::List(read)) => Some(read.view),
             Some(Asked::Resolve(read)) => Some(read.view),
+            Some(Asked::Settings(read)) => Some(read.view),
+            Some(Asked::SettingHistory(read)) => Some(read.view),
             _ => None,
         };
         Counted {
@@ -119,6 +124,8 @@ fn kind_of(asked: &Asked) -> usize {
         Asked::Resolve(_) => const { place_of(KINDS, "resolve") },
         Asked::Groups(_) => const { place_of(KINDS, "groups") },
         Asked::Digest(_) => const { place_of(KINDS, "digest") },
+        Asked::Settings(_) => const { place_of(KINDS, "settings") },
+        Asked::SettingHistory(_) => const { place_of(KINDS, "setting_history") },
         Asked::OpenSession(_) => const { place_of(KINDS, "open_session") },
         Asked::KeepSession(_) => const { place_of(KINDS, "keep_session") },
         Asked::CloseSession(_) => const { place_of(KINDS, "close_session") },
@@ -135,6 +142,7 @@ fn kind_of(asked: &Asked) -> usize {
             Some(Op::Truncate(_)) => const { place_of(KINDS, "truncate") },
             Some(Op::Copy(_)) => const { place_of(KINDS, "copy") },
             Some(Op::Link(_)) => const { place_of(KINDS, "link") },
+            Some(Op::SetSettings(_)) => const { place_of(KINDS, "set_settings") },
             _ => const { place_of(KINDS, "other") },
         },
         #[allow(

@@ -203,7 +203,7 @@ impl Shard {
         let planned = plan::mutate(planning, request, source, &context, &mut primary.ids);
         match planned {
             Ok(planned) => {
-                let privileged = is_deletion(request);
+                let privileged = makes_room(request);
                 let gives = Gives::Done(planned.done);
                 self.append(id, planned, gives, privileged)
             }
@@ -520,7 +520,8 @@ fn no_space(store_full: bool) -> Refusal {
     Refusal::new(Code::NoSpace, "request", why)
 }
 
-/// FOLD-T5: what makes room is taken also when there is none.
-fn is_deletion(request: &v1::Mutate) -> bool {
-    matches!(request.op, Some(v1::mutate::Op::Remove(_)))
+/// FOLD-T5: what makes room is taken also when there is none; a shorter retention does.
+fn makes_room(request: &v1::Mutate) -> bool {
+    use v1::mutate::Op;
+    matches!(request.op, Some(Op::Remove(_) | Op::SetSettings(_)))
 }

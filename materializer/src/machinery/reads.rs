@@ -111,6 +111,12 @@ fn body_of(hub: &Hub, seen: &Seen, asked: Asked) -> Result<Body, Refusal> {
             log_time_us: moment.log_time_us,
             now_us: seen.now_us,
         })),
+        Asked::Settings(_) => read::settings(seen.at()?)
+            .map(Body::Settings)
+            .map_err(view_failed),
+        Asked::SettingHistory(request) => read::setting_history(seen.at()?, &request)
+            .map(Body::SettingHistory)
+            .map_err(view_failed),
         Asked::Groups(request) => groups(hub, seen, &request.groups).map(Body::Placement),
         Asked::Digest(_) => Ok(Body::Digest(v1::DigestAnswer {
             lsn: seen.snapshot.stamp.lsn,
@@ -143,6 +149,8 @@ fn view_of(asked: &Asked) -> v1::View {
         Asked::Stat(request) => request.view,
         Asked::List(request) => request.view,
         Asked::Resolve(request) => request.view,
+        Asked::Settings(request) => request.view,
+        Asked::SettingHistory(request) => request.view,
         // Nobody else asks for this one.
         Asked::Digest(_) => Some(v1::View {
             view: Some(Wanted::AtLeastLsn(u64::MAX)),
@@ -248,6 +256,8 @@ impl Hub {
             answer.floor_log_time_us = read::moment_of(&newest, answer.floor_lsn)?.log_time_us;
             answer.snapshot_bytes = snapshots.last().map_or(0, |newest| newest.bytes);
             answer.agreed_lsn = state::agreed(&*newest, SHARD).map_err(view_failed)?.0;
+            answer.settings = Some(state::settings(&*newest).map_err(view_failed)?);
+            answer.settings_lsn = self.settings_lsn.load(Ordering::Relaxed);
             answer.digests_told = state::digests_told(&*newest, SHARD).map_err(view_failed)?;
         }
         Ok(answer)

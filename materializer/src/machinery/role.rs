@@ -162,6 +162,7 @@ impl Materializer for MaterializerRole {
             self.hub.env.clone(),
             self.hub.metrics.clone(),
             self.hub.room.clone(),
+            self.hub.settings_lsn.clone(),
         );
         let (hub, incoming) = (self.hub.clone(), Incoming(stream.clone()));
         self.hub

@@ -92,6 +92,7 @@ pub(crate) struct Primary {
     pub(crate) appender: Appender,
     pub(crate) overlay: Overlay,
     pub(crate) ids: Ids,
+    /// In force, as this node plans by them.
     pub(crate) settings: v1::Settings,
     pub(crate) in_flight: VecDeque<InFlight>,
 }
@@ -159,6 +160,8 @@ impl Shard {
         let term = state::term(&snapshot, SHARD).map_err(view_failed)?;
         let upkeep = super::upkeep::Upkeep::new(hub.env.now());
         let digests = super::digests::Digests::open(&hub, &snapshot)?;
+        let settings_lsn = state::settings_lsn(&snapshot).map_err(view_failed)?;
+        hub.settings_lsn.store(settings_lsn, Ordering::Relaxed);
         hub.published.publish(snapshot);
         Ok(Shard {
             hub,
@@ -533,6 +536,7 @@ impl Shard {
                 self.sessions.expired(expired.session);
                 Ok(())
             }
+            Some(Kind::SettingChanged(_)) => self.observe_settings(),
             _ => Ok(()),
         }
     }
@@ -564,13 +568,23 @@ impl Shard {
         Ok(())
     }
 
+    /// From here on they are planned by; whoever asks is told that what was granted before is old.
+    fn observe_settings(&mut self) -> Result<(), Refusal> {
+        let snapshot = self.folder.snapshot();
+        let settings = self.hub.settings(snapshot)?;
+        let lsn = state::settings_lsn(snapshot).map_err(view_failed)?;
+        self.hub.settings_lsn.store(lsn, Ordering::Relaxed);
+        if let Office::Primary(primary) = &mut self.office {
+            primary.settings = settings;
+        }
+        Ok(())
+    }
+
     /// FOLD-T2: the own `TermStarted` is folded; FOLD-S1: all leases begin anew.
     fn take_office(&mut self, term: u64, appender: Appender) -> Result<(), Refusal> {
         let snapshot = self.folder.snapshot();
         let ids = Ids::resume(snapshot).map_err(view_failed)?;
-        let cluster = state::cluster(snapshot)
-            .map_err(view_failed)?
-            .unwrap_or_default();
+        let settings = self.hub.settings(snapshot)?;
         let open = state::sessions(snapshot).map_err(view_failed)?;
         let now = Now {
             own: self.hub.env.now(),
@@ -583,7 +597,7 @@ impl Shard {
             appender,
             overlay: Overlay::default(),
             ids,
-            settings: cluster.settings.unwrap_or_default(),
+            settings,
             in_flight: VecDeque::new(),
         }));
         Ok(())

@@ -1,6 +1,6 @@
 //! Streams of requests: what came in is bounded, and every request gets exactly one answer.
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dfs_env::Env;
 use dfs_wire::{Code, Refusal, v1};
@@ -26,6 +26,8 @@ pub(crate) struct Stream {
     room: Semaphore,
     /// The same over all streams.
     room_of_all: Arc<Semaphore>,
+    /// Of the role: told with every answer.
+    settings_lsn: Arc<AtomicU64>,
     env: Env,
     metrics: Arc<Metrics>,
 }
@@ -41,7 +43,12 @@ struct State {
 }
 
 impl Stream {
-    pub(crate) fn new(env: Env, metrics: Arc<Metrics>, room_of_all: Arc<Semaphore>) -> Arc<Stream> {
+    pub(crate) fn new(
+        env: Env,
+        metrics: Arc<Metrics>,
+        room_of_all: Arc<Semaphore>,
+        settings_lsn: Arc<AtomicU64>,
+    ) -> Arc<Stream> {
         Arc::new(Stream {
             state: Mutex::default(),
             changed: Notify::new(),
@@ -50,6 +57,7 @@ impl Stream {
             taken: Notify::new(),
             room: Semaphore::new(STREAM_REQUESTS_MAX),
             room_of_all,
+            settings_lsn,
             env,
             metrics,
         })
@@ -114,7 +122,8 @@ impl Stream {
         self.left_told.notified().await;
     }
 
-    fn answer(&self, counted: Counted, answer: v1::Answer) {
+    fn answer(&self, counted: Counted, mut answer: v1::Answer) {
+        answer.settings_lsn = self.settings_lsn.load(Ordering::Relaxed);
         self.metrics
             .answered(&self.env, counted, answer.body.as_ref());
         {
@@ -208,6 +217,7 @@ impl Reply {
                 lsn,
                 log_time_us,
                 body: Some(body),
+                ..v1::Answer::default()
             };
             stream.answer(self.counted, answer);
         }
@@ -230,9 +240,8 @@ impl Drop for Reply {
             let body = Some(Body::Refusal(why.into_wire()));
             let answer = v1::Answer {
                 id: self.id,
-                lsn: 0,
-                log_time_us: 0,
                 body,
+                ..v1::Answer::default()
             };
             stream.answer(self.counted, answer);
         }
@@ -248,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_room_is_let_go_when_the_asker_leaves() {
         let room = Arc::new(Semaphore::new(2 * STREAM_REQUESTS_MAX));
-        let stream = Stream::new(dfs_env::Env::real(), Arc::default(), room);
+        let stream = Stream::new(dfs_env::Env::real(), Arc::default(), room, Arc::default());
         assert!(stream.admit(STREAM_REQUESTS_MAX).await);
         let mut waiting = pin!(stream.admit(1));
         assert_eq!(waiting.as_mut().now_or_never(), None);

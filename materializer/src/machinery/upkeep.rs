@@ -216,10 +216,9 @@ impl Shard {
             return Ok(());
         }
         self.upkeep.floor_seen = Some(now);
-        let own = self.hub.retention;
         let retention = Retention {
-            time_us: own.time_us.unwrap_or(primary.settings.retention_us),
-            bytes: own.bytes,
+            time_us: primary.settings.retention_us,
+            bytes: primary.settings.retention_bytes,
         };
         let folded = self.folder.snapshot();
         let (log_us, own_us) = (folded.stamp.log_time_us, self.hub.env.wall_us());
@@ -239,7 +238,7 @@ impl Shard {
     }
 
     /// FOLD-T0: who has left the cluster for good leaves the set; then every registered materializer
-    /// comes in, up to the setting.
+    /// comes in, up to the setting, or those above it leave.
     fn tend_replicas(&mut self) -> Result<(), Refusal> {
         let Office::Primary(primary) = &self.office else {
             return Ok(());
@@ -366,6 +365,19 @@ pub(crate) fn next_change(
     };
     if let Some(node) = replicas.iter().find(has_left) {
         return Some(Work::RemoveReplica(*node));
+    }
+    if replicas.len() > wanted {
+        let is_gone = |node: &&u64| {
+            members
+                .members
+                .iter()
+                .any(|m| m.node_id == **node && m.gone)
+        };
+        let mut others = replicas.iter().filter(|node| **node != primary);
+        let gone = others.clone().find(is_gone);
+        return gone
+            .or_else(|| others.next_back())
+            .map(|node| Work::RemoveReplica(*node));
     }
     let is_new = |member: &&v1::Member| {
         !member.gone

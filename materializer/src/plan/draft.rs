@@ -1,5 +1,6 @@
 //! A plan in the making: mutations first, then the header that follows from them.
 use super::{Context, Planned};
+use crate::fold::kinds::is_control;
 use bytes::Bytes;
 use dfs_wire::limits::RECORD_BYTES_MAX;
 use dfs_wire::v1::guard::Guard;
@@ -67,6 +68,9 @@ impl Draft {
         let mut tags = BTreeSet::from([Tag::shard(shard)]);
         if self.mutations.iter().any(is_skeleton) {
             tags.insert(Tag::SKELETON);
+        }
+        if self.mutations.iter().any(is_control) {
+            tags.insert(Tag::CONTROL);
         }
         tags.extend(self.block_groups.iter().map(|group| Tag::blocks(*group)));
         tags.into_iter().collect()

@@ -6,6 +6,8 @@ mod overlay;
 mod seen;
 
 #[cfg(test)]
+mod settings_tests;
+#[cfg(test)]
 mod tests;
 
 pub mod control;

@@ -3,7 +3,7 @@ use super::{Planning, Ticket, Unplanned};
 use crate::fold::PROVISIONAL_LSN;
 use crate::state::keys::{self, letter};
 use crate::state::rows::{self, Row, Versioned};
-use crate::state::values::{DirectoryValue, EntryValue, PlaceValue};
+use crate::state::values::{DirectoryValue, EntryValue, PlaceValue, SettingValue};
 use crate::state::walk::{Located, Names, store_failed};
 use crate::state::{self, content, linked};
 use crate::view::{Keyspace, Read, ViewError};
@@ -69,6 +69,21 @@ impl Planning<'_> {
     pub(crate) fn children(&self, tree: u64, inode: u64) -> Result<u64, Unplanned> {
         let own = self.own_row(tree, inode)?;
         Ok(own.map_or(0, |own| own.value.children))
+    }
+
+    /// The same by what is folded, whatever is in flight.
+    pub(crate) fn children_folded(&self, tree: u64, inode: u64) -> Result<u64, ViewError> {
+        let key = keys::own(tree, inode);
+        let own = rows::current::<DirectoryValue>(self.folded, Keyspace::Head, &key)?;
+        Ok(own.map_or(0, |own| own.value.children))
+    }
+
+    /// The last change of a setting; 0: there was none.
+    pub(crate) fn setting_version(&self, number: u32) -> Result<u64, Unplanned> {
+        let (kind, key) = (Versioned::Settings, state::setting_key(number));
+        self.unlocked(self.overlay.writer(kind.space(), &key))?;
+        let row = rows::current::<SettingValue>(self.folded, kind.space(), &key)?;
+        Ok(row.map_or(0, |row| row.lsn))
     }
 
     /// A directory's own row, once nothing in flight changes it.

@@ -3,6 +3,7 @@ mod at;
 mod entry;
 mod list;
 mod moment;
+mod settings;
 mod stat;
 
 #[cfg(test)]
@@ -12,4 +13,5 @@ pub use at::At;
 pub use list::list;
 pub(crate) use moment::check_floor;
 pub use moment::{Moment, moment_of, resolve_time};
+pub use settings::{setting_history, settings};
 pub use stat::stat;

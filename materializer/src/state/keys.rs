@@ -24,6 +24,8 @@ pub(crate) mod letter {
     pub(crate) const CLUSTER: u8 = b'c';
     pub(crate) const DIGEST: u8 = b'd';
     pub(crate) const DIGEST_OF: u8 = b'D';
+    pub(crate) const SETTING: u8 = b'e';
+    pub(crate) const SETTING_HISTORY: u8 = b'E';
     pub(crate) const FLOOR: u8 = b'f';
     pub(crate) const GROUP: u8 = b'g';
     pub(crate) const COUNTS: u8 = b'i';

@@ -1,5 +1,6 @@
 //! Which rows there are, how they are keyed and written; and typed access to CONTROL for guards and machinery.
 mod control;
+mod settings;
 
 pub(crate) mod content;
 pub(crate) mod keys;
@@ -14,6 +15,8 @@ pub use control::{
     session, session_of_nonce, sessions, slot, snapshots, term,
 };
 pub(crate) use control::{counts, is_replica, log_bytes, value};
+pub use settings::settings;
+pub(crate) use settings::{made_with, over, setting_key, settings_lsn};
 
 use dfs_wire::v1;
 

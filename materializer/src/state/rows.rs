@@ -59,7 +59,7 @@ fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
 }
 
 /// (until, the row).
-fn split_superseded(row: &Bytes) -> Result<(u64, Bytes), ViewError> {
+pub(crate) fn split_superseded(row: &Bytes) -> Result<(u64, Bytes), ViewError> {
     let [until] = numbers(row).ok_or_else(|| ViewError::Format("a row of history".to_owned()))?;
     Ok((until, row.slice(UNTIL_BYTES..)))
 }
@@ -102,13 +102,15 @@ pub(crate) enum Versioned {
     Namespace,
     /// Two letters of control.
     Skeleton,
+    /// Two more.
+    Settings,
 }
 
 impl Versioned {
     pub(crate) fn space(self) -> Keyspace {
         match self {
             Versioned::Namespace => Keyspace::Head,
-            Versioned::Skeleton => Keyspace::Control,
+            Versioned::Skeleton | Versioned::Settings => Keyspace::Control,
         }
     }
 
@@ -116,15 +118,15 @@ impl Versioned {
     pub(crate) fn superseded(self, key: &[u8]) -> (Keyspace, Vec<u8>) {
         match self {
             Versioned::Namespace => (Keyspace::History, key.to_vec()),
-            Versioned::Skeleton => {
-                let rest = key.get(1..).unwrap_or_default();
-                (
-                    Keyspace::Control,
-                    [&[keys::letter::PLACE_HISTORY], rest].concat(),
-                )
-            }
+            Versioned::Skeleton => in_control(keys::letter::PLACE_HISTORY, key),
+            Versioned::Settings => in_control(keys::letter::SETTING_HISTORY, key),
         }
     }
+}
+
+fn in_control(letter: u8, key: &[u8]) -> (Keyspace, Vec<u8>) {
+    let rest = key.get(1..).unwrap_or_default();
+    (Keyspace::Control, [&[letter], rest].concat())
 }
 
 /// The version at `lsn`, still encoded.

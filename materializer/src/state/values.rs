@@ -147,6 +147,16 @@ pub(crate) struct FloorValue {
     pub(crate) lsn: u64,
 }
 
+/// A setting that was changed.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SettingValue {
+    /// `None`: back to what the cluster was made with.
+    #[prost(uint64, optional, tag = "1")]
+    pub(crate) value: Option<u64>,
+    #[prost(string, tag = "2")]
+    pub(crate) actor: String,
+}
+
 /// Derived from other rows. Not an effect.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CountsValue {

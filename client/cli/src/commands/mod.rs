@@ -4,6 +4,7 @@ mod cat;
 mod checksum;
 mod chmod;
 mod chown;
+pub(crate) mod config;
 mod connect;
 mod cp;
 mod df;

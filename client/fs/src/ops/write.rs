@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use dfs_extents::crc32c;
 use dfs_wire::v1::mutate;
-use dfs_wire::{Refusal, limits, v1};
+use dfs_wire::{Code, Refusal, limits, settings, v1};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::address::Address;
@@ -80,7 +80,8 @@ impl Fs {
         size: Option<u64>,
         redundancy: Option<v1::Redundancy>,
     ) -> Result<v1::Content, Refusal> {
-        let inline_max = self.inline_bytes_max().await?;
+        let settings = self.settings_in_force().await?;
+        let inline_max = inline_bytes_max(&settings);
         let mut first: Vec<Bytes> = Vec::new();
         let mut length = 0;
         while length <= inline_max {
@@ -96,7 +97,10 @@ impl Fs {
         for part in first {
             writer.push(part).await?;
         }
+        check_length(length, &settings)?;
         while let Some(part) = source.try_next().await? {
+            length += part.len();
+            check_length(length, &settings)?;
             writer.push(part).await?;
         }
         let stored = writer.finish().await?;
@@ -108,15 +112,26 @@ impl Fs {
         })
     }
 
-    async fn inline_bytes_max(&self) -> Result<usize, Refusal> {
-        let grant = self
-            .shared
-            .session
-            .grant(self.shared.dialog.deadline())
-            .await?;
-        let max = grant.settings.inline_bytes_max as usize;
-        Ok(max.min(limits::INLINE_BYTES_MAX))
+    /// At most a second old.
+    async fn settings_in_force(&self) -> Result<v1::Settings, Refusal> {
+        let deadline = self.shared.dialog.deadline();
+        let grant = self.shared.session.settings(deadline).await?;
+        Ok(grant.settings)
     }
+}
+
+fn inline_bytes_max(settings: &v1::Settings) -> usize {
+    (settings.inline_bytes_max as usize).min(limits::INLINE_BYTES_MAX)
+}
+
+/// The primary would refuse it too, but only after everything has been stored.
+fn check_length(length: usize, settings: &v1::Settings) -> Result<(), Refusal> {
+    let setting = settings::of(v1::Setting::FileBytesMax);
+    if length as u64 <= setting.get(settings) {
+        return Ok(());
+    }
+    let why = setting.exceeded(format!("{length} bytes came"), settings);
+    Err(Refusal::new(Code::Invalid, "the file", why).advice(setting.advice()))
 }
 
 fn inline(parts: Vec<Bytes>) -> v1::Content {

@@ -9,7 +9,7 @@ use dfs_wire::v1::request::Op;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::sync::watch;
 
-use super::{Grant, Slots, State};
+use super::{Fresh, Grant, Slots, State};
 use crate::dialog::{Dialog, asks_again, silent};
 
 /// A lease is renewed when this part of it has passed: two renewals may fail.
@@ -23,6 +23,7 @@ pub(super) struct Keeper {
     granted: Option<Grant>,
     /// Of the session to be opened next: a repeated OpenSession gets the same session.
     nonce: u128,
+    fresh: Arc<Fresh>,
 }
 
 impl Keeper {
@@ -30,6 +31,7 @@ impl Keeper {
         dialog: Arc<Dialog>,
         publish: watch::Sender<State>,
         demand: watch::Receiver<u64>,
+        fresh: Arc<Fresh>,
     ) -> Keeper {
         let nonce = dialog.env.random_u128();
         Keeper {
@@ -39,6 +41,7 @@ impl Keeper {
             generation: 0,
             granted: None,
             nonce,
+            fresh,
         }
     }
 
@@ -110,10 +113,14 @@ impl Keeper {
         let deadline = dialog.env.now() + patience;
         let placed = dialog.env.timeout(patience, dialog.place()).await;
         let address = placed.map_err(|_| silent("the sequencer"))??;
+        let sent = dialog.env.now();
         let asked = dialog.ask_at(&address, self.request(), None, deadline);
         let answered = match dialog.env.timeout(patience, asked).await {
             Ok(Ok(answer)) => match answer.body {
-                Some(Body::Session(session)) => Ok(session),
+                Some(Body::Session(session)) => {
+                    self.fresh.heard(sent, answer.settings_lsn);
+                    Ok((session, answer.settings_lsn))
+                }
                 Some(Body::Refusal(refusal)) => Err(Refusal::from(refusal)),
                 _ => Err(crate::ops::odd_answer("the session")),
             },
@@ -121,7 +128,7 @@ impl Keeper {
             Err(_) => Err(silent(&address)),
         };
         match answered {
-            Ok(session) => Ok(self.grant(session, address)),
+            Ok(granted) => Ok(self.grant(granted, address)),
             Err(refusal) => {
                 if asks_again(refusal.code()) {
                     let deadline = dialog.env.now() + patience;
@@ -143,7 +150,8 @@ impl Keeper {
         }
     }
 
-    fn grant(&self, granted: v1::SessionGranted, primary: String) -> Grant {
+    fn grant(&self, granted: (v1::SessionGranted, u64), primary: String) -> Grant {
+        let (granted, settings_lsn) = granted;
         let same = self
             .granted
             .as_ref()
@@ -160,6 +168,7 @@ impl Keeper {
             lease_us,
             primary,
             settings: granted.settings.unwrap_or_default(),
+            settings_lsn,
             slots: same.map_or_else(|| Slots::new(granted.slots), |grant| grant.slots.clone()),
             extents: same.map_or_else(Arc::default, |grant| grant.extents.clone()),
         }

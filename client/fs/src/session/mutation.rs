@@ -11,7 +11,7 @@ use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::slots::Slot;
-use super::{Grant, Session};
+use super::{Fresh, Grant, Session};
 use crate::dialog::{Backoff, Dialog, Failed, asks_again};
 use crate::entry::Committed;
 
@@ -54,6 +54,7 @@ impl Session {
         };
         Ok(Mutation {
             dialog: self.dialog.clone(),
+            fresh: self.fresh.clone(),
             op,
             slot: slot?,
             session: grant.session,
@@ -76,10 +77,12 @@ enum Outcome {
     SessionGone(u64, Refusal),
 }
 
-type Heard = (u32, Result<v1::Answer, Failed>);
+/// Which attempt, when it was sent, and what came of it.
+type Heard = (u32, Instant, Result<v1::Answer, Failed>);
 
 struct Mutation {
     dialog: Arc<Dialog>,
+    fresh: Arc<Fresh>,
     op: Op,
     slot: Slot,
     session: u64,
@@ -160,8 +163,9 @@ impl Mutation {
             self.heard.clear();
         }
         self.heard.push(Box::pin(async move {
+            let sent = dialog.env.now();
             let answered = dialog.ask_at(&primary, op, Some(slot), deadline).await;
-            (attempt, answered)
+            (attempt, sent, answered)
         }));
     }
 
@@ -175,8 +179,8 @@ impl Mutation {
             .min(self.dialog.left(self.deadline));
         let env = self.dialog.env.clone();
         let listened = env.timeout(patience, async {
-            while let Some((attempt, answered)) = self.heard.next().await {
-                let outcome = self.weigh(answered);
+            while let Some((attempt, sent, answered)) = self.heard.next().await {
+                let outcome = self.weigh(sent, answered);
                 if outcome.is_ok() || attempt == self.attempt {
                     return outcome;
                 }
@@ -191,7 +195,11 @@ impl Mutation {
         listened.await.unwrap_or_else(|_| Err(silent()))
     }
 
-    fn weigh(&mut self, answered: Result<v1::Answer, Failed>) -> Result<Committed, Refusal> {
+    fn weigh(
+        &mut self,
+        sent: Instant,
+        answered: Result<v1::Answer, Failed>,
+    ) -> Result<Committed, Refusal> {
         let answer = match answered {
             Ok(answer) => answer,
             Err(Failed::NotSent(refusal)) => {
@@ -204,12 +212,15 @@ impl Mutation {
             }
         };
         match answer.body {
-            Some(Body::Done(done)) => Ok(Committed {
-                lsn: answer.lsn,
-                log_time_us: answer.log_time_us,
-                inode: done.inode,
-                entries: done.entries,
-            }),
+            Some(Body::Done(done)) => {
+                self.fresh.heard(sent, answer.settings_lsn);
+                Ok(Committed {
+                    lsn: answer.lsn,
+                    log_time_us: answer.log_time_us,
+                    inode: done.inode,
+                    entries: done.entries,
+                })
+            }
             Some(Body::Refusal(refusal)) => Err(refusal.into()),
             _ => Err(crate::ops::odd_answer("a mutation")),
         }

@@ -1,29 +1,70 @@
-//! `dfsctl config`: configurations of processes, before they start and as they are in force.
+//! `dfsctl config`: settings of the cluster; configurations of processes, before they start and as they are in force.
 mod diff;
 mod validate;
 mod view;
 
-use crate::system::End;
+use crate::system::{self, End};
 use clap::Subcommand;
 use dfs_cli::{Call, Exit, Failure, Outcome};
 use dfs_node::config::ConfigError;
+use dfs_node::config::keys::KEYS;
 use dfs_node::config::load::{Flag, Loaded, Sources, load};
 use dfs_node::config::shown;
+use dfs_wire::settings;
 use std::path::{Path, PathBuf};
 
 #[derive(Subcommand, Debug)]
-#[command(after_help = shown::help())]
+#[command(after_help = help())]
 pub(crate) enum Args {
-    /// Show what is in force, and where each key comes from
+    #[command(flatten)]
+    Cluster(dfs_cli::Config),
+    /// Show what is in force of a process's own TOML, and where each key comes from
     View(view::Args),
-    /// Check configurations: exit code 2 and a line per mistake
+    /// Check configurations of processes: exit code 2 and a line per mistake
     Validate(validate::Args),
-    /// Show which keys of two configurations differ
+    /// Show which keys of two configurations of processes differ
     Diff(diff::Args),
 }
 
-pub(crate) fn run(call: &Call, args: &Args) -> Outcome<End> {
+fn help() -> String {
+    format!(
+        "set, unset, get, history and settings are about the cluster: records of its log, which everybody follows.\n\
+         view, validate and diff are about one process: its own TOML, environment and flags, read when it starts.\n\n{}",
+        shown::help()
+    )
+}
+
+/// What a name is that is no setting of the cluster.
+pub(crate) fn elsewhere(name: &str) -> Option<(String, String)> {
+    let key = KEYS
+        .iter()
+        .find(|key| key.name == name || key.last() == name)?;
+    let (name, variable) = (key.name, key.variable());
+    if let Some(setting) = settings::made_by(name) {
+        let why = format!("`{name}` is of a process's TOML, and says what a cluster is made with");
+        let advice = format!("Once it is made: dfsctl config set {} VALUE", setting.name);
+        return Some((why, advice));
+    }
+    let place = match key.section() {
+        Some(section) => format!("[{section}] {}", key.last()),
+        None => name.into(),
+    };
+    let why = format!("`{name}` belongs to each process, not to the cluster");
+    let advice =
+        format!("Write {place} = ... into the process's TOML (or {variable}), and start it again");
+    Some((why, advice))
+}
+
+pub(crate) async fn run(call: &Call, args: Args) -> Exit {
+    match args {
+        Args::Cluster(config) => dfs_cli::run_config(call, config, elsewhere).await,
+        args => system::end(call, of_processes(call, &args)),
+    }
+}
+
+fn of_processes(call: &Call, args: &Args) -> Outcome<End> {
     let done = match args {
+        Args::Cluster(_) => return Ok(End::Done),
         Args::View(args) => view::run(call, args),
         Args::Validate(args) => return validate::run(call, args),
         Args::Diff(args) => diff::run(call, args),

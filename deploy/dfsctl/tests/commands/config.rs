@@ -1,6 +1,13 @@
 //! `dfsctl config`, and what `serve` says of a configuration that it cannot use.
 use crate::system::System;
 
+/// The reference beside the one of processes is what the program says.
+#[test]
+fn the_reference_of_settings_is_the_table() {
+    let reference = include_str!("../../../config/settings.txt");
+    assert_eq!(System::new().ok(["config", "settings"]), reference);
+}
+
 #[test]
 fn a_wrong_configuration_is_refused_at_start_and_all_its_mistakes_are_listed() {
     let system = System::new();
@@ -66,4 +73,66 @@ fn what_is_in_force_says_where_it_comes_from() {
     let all = system.ok(["config", "view", "--defaults"]);
     system.write("all.toml", &all);
     assert_eq!(differs(&["all.toml"]), Vec::<String>::new());
+}
+
+/// What one process sets, the next one uses; what belongs to a process is none of it.
+#[test]
+fn settings_of_the_cluster_are_changed_while_it_runs() {
+    let system = System::up();
+    let set = system.ok(["config", "set", "name_bytes_max", "16", "replication", "3"]);
+    assert!(set.starts_with("set name_bytes_max = 16 bytes, replication = 3 copies  lsn "));
+    let said = system.refused(2, ["mkdir", "/a-name-of-more-than-sixteen-bytes"]);
+    assert!(
+        said.contains("at most 16 are taken (setting name_bytes_max)"),
+        "{said}"
+    );
+    let refused = [
+        (
+            2,
+            vec!["replication", "8"],
+            "8 is not allowed: a whole number, 1 to 7 (copies)",
+        ),
+        (
+            2,
+            vec!["replicaton", "2"],
+            "the settings are shard_replicas, replication,",
+        ),
+        (
+            2,
+            vec!["snapshots.every_records", "5"],
+            "Write [snapshots] every_records = ...",
+        ),
+        (
+            2,
+            vec!["cluster.file_copies", "2"],
+            "dfsctl config set replication VALUE",
+        ),
+        (
+            4,
+            vec!["--if-lsn", "0", "replication", "2"],
+            "it was changed at LSN",
+        ),
+    ];
+    for (code, words, expected) in refused {
+        let said = system.refused(code, [&["config", "set"][..], &words].concat());
+        assert!(said.contains(expected), "{said}");
+    }
+    let got = system.ok(["config", "get", "replication", "-o", "json"]);
+    assert!(
+        got.contains("\"value\": 3") && got.contains("\"least\": 1"),
+        "{got}"
+    );
+    let before = system.ok(["config", "get", "replication", "--at", "1", "-o", "json"]);
+    assert!(before.contains("\"value\": 1"), "{before}");
+    system.ok(["config", "unset", "name_bytes_max"]);
+    system.ok(["mkdir", "/a-name-of-more-than-sixteen-bytes"]);
+    let history = system.ok(["config", "history", "name_bytes_max"]);
+    assert_eq!(history.lines().count(), 3, "{history}");
+    system.write("node.toml", "dir = \"d\"\n[cluster]\nreplication = 2\n");
+    let wrong = system.run(["config", "validate", "node.toml"]);
+    let wrong = String::from_utf8(wrong.stdout).expect("text");
+    assert!(
+        wrong.contains("`replication` is a setting of the cluster"),
+        "{wrong}"
+    );
 }

@@ -2,6 +2,7 @@
 use crate::config::keys::{self, KEYS, Key, VARIABLES_BEGIN};
 use crate::config::mistake::{ConfigError, Mistake, Place};
 use crate::config::{NodeConfig, rules};
+use dfs_wire::settings;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -275,6 +276,11 @@ impl Gathered {
 
 /// `; did you mean`: empty where nothing is near.
 fn meant(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if let Some(setting) = settings::by_name(last) {
+        let name = setting.name;
+        return format!("; `{name}` is a setting of the cluster: dfsctl config set {name} VALUE");
+    }
     match keys::nearest(name) {
         Some(key) => match (key.section(), name.contains('.')) {
             (None, true) => format!("; `{}` is one, above the first [section]", key.name),

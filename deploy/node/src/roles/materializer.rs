@@ -203,5 +203,6 @@ fn settings(config: &NodeConfig) -> v1::Settings {
         retention_us: config.retention.made_with_us(),
         lease_us: SESSION_LEASE_US,
         digest_every: config.cluster.digest_every.unwrap_or(0),
+        ..v1::Settings::default()
     }
 }

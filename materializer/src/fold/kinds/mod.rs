@@ -14,9 +14,13 @@ mod parent_touched;
 mod removed;
 mod replicas;
 mod sessions;
+mod setting_changed;
 mod slot_done;
 mod snapshot_taken;
 mod term_started;
+
+#[cfg(test)]
+pub(crate) use setting_changed::KEPT as KEPT_SETTINGS;
 
 use super::Stage;
 use crate::view::ViewError;
@@ -30,7 +34,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, record: &v1::Record) -> Result<(), Vi
         .iter()
         .filter_map(|mutation| mutation.kind.as_ref())
     {
-        one(stage, kind)?;
+        one(stage, kind, &record.actor)?;
     }
     match &record.slot {
         Some(done) if !stage.is_overlay() => slot_done::apply(stage, done),
@@ -38,7 +42,7 @@ pub(crate) fn apply(stage: &mut Stage<'_>, record: &v1::Record) -> Result<(), Vi
     }
 }
 
-fn one(stage: &mut Stage<'_>, kind: &Kind) -> Result<(), ViewError> {
+fn one(stage: &mut Stage<'_>, kind: &Kind, actor: &str) -> Result<(), ViewError> {
     match kind {
         Kind::ClusterCreated(m) => cluster_created::apply(stage, m),
         Kind::TermStarted(m) => term_started::apply(stage, m),
@@ -53,6 +57,7 @@ fn one(stage: &mut Stage<'_>, kind: &Kind) -> Result<(), ViewError> {
         Kind::DigestTaken(m) => digest_taken::apply(stage, m),
         Kind::SnapshotTaken(m) => snapshot_taken::apply(stage, m),
         Kind::FloorMoved(m) => floor_moved::apply(stage, m),
+        Kind::SettingChanged(m) => setting_changed::apply(stage, m, actor),
         Kind::Made(m) => made::apply(stage, m),
         Kind::Removed(m) => removed::apply(stage, m),
         Kind::Moved(m) => moved::apply(stage, m),
@@ -77,7 +82,8 @@ pub(crate) fn is_control(kind: &Kind) -> bool {
         | Kind::GroupClosed(_)
         | Kind::DigestTaken(_)
         | Kind::SnapshotTaken(_)
-        | Kind::FloorMoved(_) => true,
+        | Kind::FloorMoved(_)
+        | Kind::SettingChanged(_) => true,
         Kind::Made(_)
         | Kind::Removed(_)
         | Kind::Moved(_)

@@ -206,7 +206,7 @@ fn groups_are_placed_from_members() {
     });
 }
 
-fn unit(unit_id: u64) -> v1::UnitRef {
+pub(super) fn unit(unit_id: u64) -> v1::UnitRef {
     v1::UnitRef {
         unit_id,
         node_id: unit_id,

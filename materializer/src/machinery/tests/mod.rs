@@ -7,6 +7,7 @@ mod past;
 mod replicas;
 mod retries;
 mod sessions;
+mod settings;
 mod shelf;
 mod snapshots;
 mod storm;
@@ -174,7 +175,7 @@ fn settings() -> v1::Settings {
         inline_bytes_max: 16 << 10,
         retention_us: 0,
         lease_us: LEASE_US,
-        digest_every: 0,
+        ..v1::Settings::default()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Bytes are added at the end of a file.
-use super::{Plan, content, file, path_of};
+use super::{Plan, content, file, path_of, place};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::walk::{self, Errand};
@@ -27,6 +27,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Append) -> Result<Planned, Unpl
     let mut draft = Draft::default();
     content::take(plan, errand, &given, &mut draft)?;
     let joined = join(plan, errand, before, given)?;
+    place::check_size(plan, errand, joined.size)?;
     plan.set_content(&mut draft, &located, &entry.value, joined)?;
     let now_ns = plan.context.now_ns;
     plan.set_attr(&mut draft, &located, entry.value.inode, None, now_ns);

@@ -1,5 +1,5 @@
 //! A file gets its bytes: made, or replaced.
-use super::{FILE_MODE, Plan, condition, content, kind_in_words, path_of};
+use super::{FILE_MODE, Plan, condition, content, kind_in_words, path_of, place};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::values::EntryValue;
@@ -33,6 +33,7 @@ pub(crate) fn put(
     asked: Option<v1::Attr>,
     content: v1::Content,
 ) -> Result<(), Unplanned> {
+    place::check_size(plan, errand, content.size)?;
     let attr = plan.attr(errand, asked, FILE_MODE)?;
     let Some(entry) = &at.entry else {
         let entry = EntryValue {
@@ -41,8 +42,7 @@ pub(crate) fn put(
             content: Some(content),
             ..EntryValue::default()
         };
-        plan.make(draft, at, entry);
-        return Ok(());
+        return plan.make(errand, draft, at, entry);
     };
     plan.set_content(draft, at, &entry.value, content)?;
     let owner = asked.map(|attr| (attr.mode, attr.uid, attr.gid));

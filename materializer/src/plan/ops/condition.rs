@@ -1,5 +1,5 @@
 //! Compare-and-set: an operation is planned only over the version that its asker has seen.
-use super::{Plan, path_of};
+use super::{Plan, path_of, set_settings};
 use crate::plan::Unplanned;
 use crate::state::walk::{self, Errand, Located};
 use dfs_wire::v1::mutate::Op;
@@ -7,6 +7,10 @@ use dfs_wire::{Code, Refusal, v1};
 
 /// Judged before all else, so that whoever lost the race is told so, and not what came of it.
 pub(crate) fn check(plan: &Plan<'_>, op: &Op, if_lsn: u64) -> Result<(), Unplanned> {
+    if let Op::SetSettings(op) = op {
+        let version = set_settings::version(plan, op)?;
+        return Ok(compare_settings(version, if_lsn)?);
+    }
     let (verb, path) = judged(op);
     let path = path_of(path);
     let errand = Errand { verb, path: &path };
@@ -39,6 +43,16 @@ fn compare(errand: Errand<'_>, version: u64, if_lsn: u64) -> Result<(), Refusal>
     Err(errand.refuse(Code::Conflict, why))
 }
 
+fn compare_settings(version: u64, if_lsn: u64) -> Result<(), Refusal> {
+    let why = match (version, if_lsn) {
+        (version, if_lsn) if version == if_lsn => return Ok(()),
+        (0, _) => format!("none that is named was changed yet, at LSN {if_lsn} neither"),
+        (_, 0) => format!("it was changed at LSN {version}"),
+        _ => format!("the last change was at LSN {version}, not {if_lsn}"),
+    };
+    Err(Refusal::new(Code::Conflict, "settings", why))
+}
+
 /// Which entry an operation changes, where it names two.
 fn judged(op: &Op) -> (&'static str, &Option<v1::Path>) {
     match op {
@@ -52,5 +66,7 @@ fn judged(op: &Op) -> (&'static str, &Option<v1::Path>) {
         Op::Truncate(op) => ("truncate", &op.path),
         Op::Copy(op) => ("copy to", &op.to),
         Op::Link(op) => ("link", &op.from),
+        // It has no path: it is judged before.
+        Op::SetSettings(_) => ("set", &None),
     }
 }

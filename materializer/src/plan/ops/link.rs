@@ -1,5 +1,5 @@
 //! A hard link: a file or symlink that stands gets one more name.
-use super::{Plan, kind_in_words, path_of};
+use super::{Plan, kind_in_words, path_of, place};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::walk::{self, Errand};
@@ -30,6 +30,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Link) -> Result<Planned, Unplan
         let why = format!("there is {} already", kind_in_words(&there.value));
         return Err(errand.refuse(Code::Exists, why).into());
     }
+    place::check(plan, errand, &to)?;
     let mut draft = Draft::default();
     draft.done.inode = entry.value.inode;
     draft.push(Kind::Linked(v1::Linked {

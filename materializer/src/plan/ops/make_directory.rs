@@ -56,7 +56,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
             attr: Some(v1::Attr { mode, ..attr }),
             ..EntryValue::default()
         };
-        plan.make(&mut draft, &located, entry);
+        plan.make(errand, &mut draft, &located, entry)?;
         at = draft.done.inode;
     }
     if !made && names.is_empty() && !op.exist_ok {

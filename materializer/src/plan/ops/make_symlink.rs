@@ -28,7 +28,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeSymlink) -> Result<Planned,
         link_target: op.target.clone(),
         ..EntryValue::default()
     };
-    plan.make(&mut draft, &located, entry);
+    plan.make(errand, &mut draft, &located, entry)?;
     plan.finish(errand, draft)
 }
 

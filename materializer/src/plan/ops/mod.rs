@@ -7,9 +7,11 @@ mod copy;
 mod link;
 mod make_directory;
 mod make_symlink;
+mod place;
 mod remove;
 mod rename;
 mod set_attr;
+mod set_settings;
 mod truncate;
 
 use super::draft::Draft;
@@ -52,6 +54,7 @@ pub(crate) fn plan(
         Some(Op::Truncate(op)) => truncate::plan(plan, op),
         Some(Op::Copy(op)) => copy::plan(plan, op, source),
         Some(Op::Link(op)) => link::plan(plan, op),
+        Some(Op::SetSettings(op)) => set_settings::plan(plan, op),
         None => {
             let why = "this build does not know the operation";
             Err(Refusal::new(Code::Invalid, "a mutation", why).into())
@@ -91,7 +94,16 @@ impl Plan<'_> {
     }
 
     /// A new entry at a place that has none, and the parent's share in it.
-    fn make(&mut self, draft: &mut Draft, at: &Located, entry: EntryValue) {
+    fn make(
+        &mut self,
+        errand: Errand<'_>,
+        draft: &mut Draft,
+        at: &Located,
+        entry: EntryValue,
+    ) -> Result<(), Unplanned> {
+        if at.entry.is_none() {
+            place::check(self, errand, at)?;
+        }
         let inode = self.ids.allocate();
         if let Some(content) = &entry.content {
             draft.blocks(content);
@@ -108,6 +120,7 @@ impl Plan<'_> {
         }));
         draft.done.inode = inode;
         draft.touch(at.tree, at.parent, self.context.now_ns, 1);
+        Ok(())
     }
 
     /// The entry goes; its parent's count is the caller's.

@@ -1,5 +1,5 @@
 //! An entry gets another place, over what POSIX lets it replace.
-use super::{Plan, kind_in_words, path_of};
+use super::{Plan, kind_in_words, path_of, place};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::values::EntryValue;
@@ -44,6 +44,11 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Rename) -> Result<Planned, Unpl
     if let Some(replaced) = replaced {
         check_replaced(plan, errand, op, &entry, &to, replaced)?;
         plan.unmake(&mut draft, &to, replaced)?;
+    } else {
+        place::check_name(plan, errand, &to)?;
+        if to.parent != from.parent {
+            place::check_entries(plan, errand, &to)?;
+        }
     }
     draft.push(Kind::Moved(moved(&from, &to, &entry)));
     touch_parents(plan, &mut draft, &from, &to, replaced.is_some());

@@ -1,12 +1,12 @@
 //! A file gets shorter, or longer by zeros.
-use super::{Plan, content, file, path_of};
+use super::{Plan, content, file, path_of, place};
 use crate::plan::draft::Draft;
 use crate::plan::{Planned, Unplanned};
 use crate::state::walk::{self, Errand};
 use bytes::BytesMut;
 use crc_fast::CrcAlgorithm::Crc32Iscsi;
 use dfs_wire::frame::crc32c;
-use dfs_wire::limits::{FILE_BYTES_MAX, HOLE_BYTES_MAX};
+use dfs_wire::limits::HOLE_BYTES_MAX;
 use dfs_wire::{Code, Refusal, v1};
 
 pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Truncate) -> Result<Planned, Unplanned> {
@@ -24,6 +24,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::Truncate) -> Result<Planned, Un
         let content = if op.size < before.size {
             shorter(before, op.size)
         } else {
+            place::check_size(plan, errand, op.size)?;
             let inline_max = content::inline_bytes_max(plan.context.settings);
             longer(errand, before, op.size, inline_max)?
         };
@@ -71,10 +72,6 @@ fn longer(
     size: u64,
     inline_max: u64,
 ) -> Result<v1::Content, Refusal> {
-    if size > FILE_BYTES_MAX {
-        let why = format!("{size} bytes are asked for, at most {FILE_BYTES_MAX} are taken");
-        return Err(errand.refuse(Code::Invalid, why));
-    }
     if before.extents.is_empty() && size <= inline_max {
         let mut inline = BytesMut::from(&before.inline[..]);
         inline.resize(size as usize, 0);

@@ -264,6 +264,7 @@ fn answer(id: u64, lsn: u64, body: Body) -> v1::Answer {
         lsn,
         log_time_us: lsn,
         body: Some(body),
+        ..v1::Answer::default()
     }
 }
 
