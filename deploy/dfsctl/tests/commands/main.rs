@@ -2,6 +2,7 @@
 mod bench;
 mod config;
 mod demo;
+mod examples;
 mod first_hour;
 mod formats;
 mod nodes;

@@ -98,6 +98,14 @@ impl System {
 }
 
 impl Ended {
+    pub(crate) fn with_code(code: i32) -> Ended {
+        Ended {
+            code,
+            stdout: Vec::new(),
+            stderr: String::new(),
+        }
+    }
+
     pub(crate) fn of(output: Output) -> Ended {
         Ended {
             code: output.status.code().unwrap_or(-1),

@@ -1,6 +1,7 @@
 //! Transcripts: command lines with what they print and their exit codes, kept as text beside the tests.
 //!
-//! In `tests/transcript/NAME.txt` a line `$ …` is given to `sh` in a directory of the test's own; below it stand
+//! In `tests/transcript/NAME.txt` a line `$ …` is given to `sh` in a directory of the test's own (`? …`: only its
+//! exit code counts, because what it prints is another system's each time); below it stand
 //! its standard output (with `|` before an empty line), its standard error with `2> ` before each line, and
 //! `[3]` if it ends with 3. LSNs, times, ids and ports differ from run to run and are written `N`, `TIME`, `ID`, `PORT`. With `REWRITE=1` in the
 //! environment the files are written anew from what the commands print: read the difference before you keep it.
@@ -44,17 +45,27 @@ fn find() {
     replay("find");
 }
 
+#[test]
+fn examples() {
+    replay("examples");
+}
+
 /// Runs every command line of the file again and compares.
 fn replay(name: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/transcript/{name}.txt"));
     let expected = std::fs::read_to_string(&file).expect("a transcript");
     let system = System::up();
+    std::fs::create_dir(system.path("here")).expect("made");
     let mut printed = String::new();
     for line in expected.lines() {
         let comment = line.starts_with("# ") || line.is_empty();
         if let Some(command) = line.strip_prefix("$ ") {
             let _ = writeln!(printed, "{line}");
             printed.push_str(&shown(&run(&system, command)));
+        } else if let Some(command) = line.strip_prefix("? ") {
+            let _ = writeln!(printed, "{line}");
+            let code = run(&system, command).code;
+            printed.push_str(&shown(&Ended::with_code(code)));
         } else if comment {
             let _ = writeln!(printed, "{line}");
         }
@@ -87,6 +98,7 @@ fn run(system: &System, command: &str) -> Ended {
         .env("TZ", "UTC")
         .env("PATH", path);
     system.settle(&mut sh);
+    sh.current_dir(system.path("here"));
     Ended::of(sh.stdin(Stdio::null()).output().expect("it runs"))
 }
 
@@ -94,7 +106,7 @@ fn shown(ended: &Ended) -> String {
     let mut text = String::new();
     for line in String::from_utf8_lossy(&ended.stdout).lines() {
         // Else it would be read as what stands between the commands.
-        let apart = line.is_empty() || line.starts_with("# ") || line.starts_with("$ ");
+        let apart = line.is_empty() || ["# ", "$ ", "? "].iter().any(|mark| line.starts_with(mark));
         let _ = writeln!(text, "{}{}", if apart { "|" } else { "" }, steady(line));
     }
     for line in ended.stderr.lines() {
