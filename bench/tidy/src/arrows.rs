@@ -31,7 +31,7 @@ const MODEL: &[&str] = &["bench/model"];
 
 /// Each crate, and all that its code may import. Nothing imports a server but deploy/node, which puts
 /// them together; nothing imports dfsctl. A crate that is not here does not belong to the workspace.
-const ARROWS: [(&str, &[&[&str]]); 24] = [
+const ARROWS: [(&str, &[&[&str]]); 25] = [
     ("client/wire", &[]),
     ("client/env", &[]),
     ("client/rpc", &[BELOW_RPC]),
@@ -54,6 +54,7 @@ const ARROWS: [(&str, &[&[&str]]); 24] = [
     ("bench/protocol", &[]),
     ("bench/load", &[FS, BELOW_FS]),
     ("bench/sim", &[NODE, MODEL, FS, BELOW_FS]),
+    ("bench/seeing", &[FS, BELOW_FS]),
     ("bench/chaos", &[NODE, MODEL, CLI, DOORS, FS, BELOW_FS]),
     (
         "bench/conformance",
