@@ -103,6 +103,33 @@ mod tests {
         }
     }
 
+    /// deploy/runbook: who is woken at night types what stands there.
+    #[test]
+    fn the_commands_of_runbooks_are_understood() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../runbook");
+        let mut count = 0;
+        for file in std::fs::read_dir(dir).expect("runbooks") {
+            let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+            let commands = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("- `dfsctl "));
+            for command in commands.filter_map(|line| line.split('`').next()) {
+                let word = |word: &str| match word {
+                    "ADDRESS" => "/a".to_string(),
+                    "LSN" => "7".into(),
+                    word => word.replace("/N", "/3").replace("N", "3"),
+                };
+                let words = command.split_whitespace().map(word);
+                let words = std::iter::once("dfsctl".into()).chain(words);
+                if let Err(error) = Arguments::try_parse_from(words) {
+                    panic!("dfsctl {command}: {error}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 50, "{count}");
+    }
+
     #[test]
     fn the_profile_goes_before_the_command_and_p_means_parents_after_mkdir() {
         let parsed = Arguments::try_parse_from(["dfsctl", "-p", "dev", "mkdir", "-p", "/a"]);
