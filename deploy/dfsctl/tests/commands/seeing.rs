@@ -78,17 +78,19 @@ fn what_members_do_and_lack_is_told_without_a_port_of_metrics() {
     assert!(first.starts_with("MEMBER"), "{first}");
     assert_eq!((ended.code, ended.stderr.as_str()), (130, ""));
 
-    // What this machine lacks is no business of this test.
+    // What this machine lacks, and how busy it is, is no business of this test.
     let told = json(&String::from_utf8(system.run(["doctor", "-o", "json"]).stdout).expect("text"));
     let findings = told["items"].as_array().expect("a list");
     let verdict = |check: &str| {
         let mut all = findings.iter().filter(|it| it["check"] == check);
         all.next().map(|it| it["verdict"].clone())
     };
-    for check in ["health", "version", "clock", "reach"] {
+    for check in ["version", "clock"] {
         assert_eq!(verdict(check), Some("ok".into()), "{check}: {told}");
     }
-    for check in ["disk", "lag", "limits", "memory", "space"] {
+    for check in [
+        "health", "reach", "disk", "lag", "limits", "memory", "space",
+    ] {
         assert!(verdict(check).is_some(), "{check}: {told}");
     }
     let local = system.run(["doctor", "--local", ".", "-o", "name"]).stdout;
