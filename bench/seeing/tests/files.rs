@@ -153,10 +153,8 @@ fn promtool_takes_the_rules_as_they_are_and_hurried() {
     promtool(&["check", "rules"], &hurried);
     let read = rules::read(&hurried).unwrap();
     assert_eq!(read.len(), all_rules().len());
-    promtool(
-        &["check", "config", "--syntax-only"],
-        &deploy().join("alerts/prometheus.yml"),
-    );
+    let config = deploy().join("container/prometheus.yml");
+    promtool(&["check", "config", "--syntax-only"], &config);
 }
 
 #[test]
