@@ -59,6 +59,10 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario(Fault::MaterializersKilled, "both materializers are killed", &["DfsNoPrimary", "DfsErrorBudgetBurn"]),
 ];
 
+/// What a fault leaves behind for good: extents that were placed while a unit was away do not move yet, so
+/// their files stay short of a copy. It clears where it is told by the stand-in, before any unit is hurt.
+pub const STAYS: &[&str] = &["DfsFilesUnderReplicated"];
+
 /// Those of a short run.
 pub const QUICK: usize = 2;
 

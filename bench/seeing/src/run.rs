@@ -7,7 +7,7 @@ use crate::stand_in::StandIn;
 use crate::watch::Watch;
 use anyhow::{Context, Result, bail};
 use dfs_env::Env;
-use dfs_seeing::faults::{QUICK, SCENARIOS, Scenario};
+use dfs_seeing::faults::{Fault, QUICK, SCENARIOS, STAYS, Scenario};
 use dfs_seeing::hurry::FACTOR;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -244,13 +244,22 @@ impl Scene<'_> {
         harm.heal()?;
         let healed = self.env.now();
         let mut cleared = BTreeMap::new();
-        while cleared.len() < fired.len() && self.since(healed) < CLEARS_WITHIN.as_secs_f64() {
+        let stays = |alert: &String| {
+            scenario.fault != Fault::ToldByStandIn && STAYS.contains(&alert.as_str())
+        };
+        let clears = fired.keys().filter(|alert| !stays(alert));
+        let clears: BTreeSet<String> = clears.cloned().collect();
+        while cleared.len() < clears.len() && self.since(healed) < CLEARS_WITHIN.as_secs_f64() {
             let firing = self.prometheus.alerts("firing").await?;
-            for alert in fired.keys().filter(|alert| !firing.contains(*alert)) {
+            for alert in clears.difference(&firing) {
                 let at = self.since(healed);
                 cleared.entry(alert.clone()).or_insert(at);
             }
             self.tick().await?;
+        }
+        for alert in clears.iter().filter(|it| !cleared.contains_key(*it)) {
+            let name = scenario.name;
+            self.failures.push(format!("{name}: {alert} did not clear"));
         }
         Ok(self.told(scenario, &fired, &cleared))
     }
@@ -264,9 +273,6 @@ impl Scene<'_> {
         let name = scenario.name;
         for alert in scenario.fires.iter().filter(|it| !fired.contains_key(**it)) {
             self.failures.push(format!("{name}: {alert} did not fire"));
-        }
-        for alert in fired.keys().filter(|it| !cleared.contains_key(*it)) {
-            self.failures.push(format!("{name}: {alert} did not clear"));
         }
         let seconds = |times: &BTreeMap<String, f64>, alert: &str| {
             times
@@ -324,7 +330,8 @@ impl Scene<'_> {
                 self.prometheus.alerts("firing").await?,
                 self.prometheus.alerts("pending").await?,
             );
-            if firing.is_empty() && pending.is_empty() {
+            let stays = |alert: &String| STAYS.contains(&alert.as_str());
+            if firing.union(&pending).all(stays) {
                 return Ok(());
             }
             self.tick().await?;
