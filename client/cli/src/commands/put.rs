@@ -25,6 +25,9 @@ command again puts only what is missing. With a / at its end, or with several LO
 directory to put into. Files are taken with mode and mtime, symlinks as they are. LOCAL - is
 standard input.
 
+Interrupted, the same again goes on: what is stored is not sent again, of a file above 128 MiB whole pieces
+of 128 MiB (they lie in a .dfs-unfinished-… beside it until it is whole).
+
 Examples:
   dfsctl put a.txt /demo/a.txt
   dfsctl put ./photos /demo/photos
