@@ -5,6 +5,9 @@ use rustix::thread::UnshareFlags;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// So much less is tried where the disk is fuller than it was.
+const STEP_BYTES: f64 = 1_048_576.0;
+
 /// From now on mounts are this process's own, and its children's: nothing is left when they are gone.
 /// To be called before there is a second thread.
 ///
@@ -37,11 +40,17 @@ pub(crate) fn unmount(at: &Path) -> Result<()> {
 pub(crate) fn fill(disk: &Path, leaves: f64) -> Result<PathBuf> {
     let told = statvfs(disk)?;
     let bytes = |blocks: u64| blocks as f64 * told.f_frsize as f64;
-    let take = bytes(told.f_bavail) - bytes(told.f_blocks) * leaves;
+    let mut take = bytes(told.f_bavail) - bytes(told.f_blocks) * leaves;
     let path = disk.join(format!("filler-{:.0}", leaves * 1e3));
     let file = std::fs::File::create(&path)?;
     let flags = rustix::fs::FallocateFlags::empty();
-    rustix::fs::fallocate(&file, flags, 0, take.max(1.0) as u64)?;
+    // Others write to it meanwhile.
+    while let Err(error) = rustix::fs::fallocate(&file, flags, 0, take.max(1.0) as u64) {
+        if error != rustix::io::Errno::NOSPC || take < STEP_BYTES {
+            return Err(error).context("cannot fill a disk");
+        }
+        take -= STEP_BYTES;
+    }
     Ok(path)
 }
 

@@ -109,7 +109,9 @@ async fn stage(env: &Env, options: &Options, cluster: &Cluster) -> Result<Report
     };
     for scenario in &SCENARIOS[..count] {
         eprintln!("{}", scenario.name);
-        faults.push(scene.fault(&mut harm, scenario).await?);
+        let told = scene.fault(&mut harm, scenario).await?;
+        eprintln!("{told}");
+        faults.push(told);
     }
     while !options.quick && env.now().saturating_duration_since(begun) < WHOLE {
         scene.tick().await?;
