@@ -1,6 +1,8 @@
 //! Bytes that are kept and read for ever: records, guards, values, keys, and the digest of a fixed story.
 //!
 //! `tests/golden/v1/` is append-only: a line that stands there is never changed, for logs and replicas hold such bytes.
+mod attributes;
+
 use crate::alone::{Alone, inline, owner, path};
 use crate::state::{keys, linked, rows, values};
 use bytes::Bytes;
@@ -407,6 +409,7 @@ fn every_kind_of_record_is_what_it_always_was() {
     let mutations = control()
         .into_iter()
         .chain(control_with_more())
+        .chain(attributes::records())
         .chain(namespace)
         .map(|(name, kind)| {
             let mutations = vec![v1::Mutation { kind: Some(kind) }];
@@ -577,6 +580,7 @@ fn every_value_and_row_is_what_it_always_was() {
     let samples: Vec<Sample> = values_of_the_namespace()
         .into_iter()
         .chain(values_of_control())
+        .chain(attributes::values())
         .chain(rows)
         .collect();
     check(VALUES, &samples);

@@ -1,9 +1,12 @@
 //! What each request does to a state, or why not.
 use crate::model::{Model, Who};
 use crate::tree::{Names, Node, Tree, names};
-use dfs_wire::limits::{FILE_BYTES_MAX, HOLE_BYTES_MAX, PATH_BYTES_MAX};
+use dfs_wire::limits::{
+    FILE_BYTES_MAX, HOLE_BYTES_MAX, PATH_BYTES_MAX, XATTR_BYTES_MAX, XATTR_NAME_BYTES_MAX,
+};
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::{Code, settings, v1};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One request on its way: the state it changes, as which record, for whom.
 struct Doing<'a> {
@@ -36,6 +39,9 @@ pub(crate) fn apply(model: &Model, request: &v1::Mutate, lsn: u64, who: Who) -> 
         Op::Copy(op) => doing.copy(op)?,
         Op::Link(op) => doing.link(op)?,
         Op::SetSettings(op) => doing.set_settings(op)?,
+        Op::SetXattr(op) => doing.set_xattr(op)?,
+        // The model knows no ACLs: nobody whom it judges asks for one.
+        Op::SetAcl(_) => return Err(Code::Invalid),
     }
     Ok(doing.tree)
 }
@@ -54,6 +60,8 @@ pub fn judged(op: &Op) -> v1::Path {
         Op::Copy(op) => &op.to,
         Op::Link(op) => &op.from,
         Op::SetSettings(_) => &None,
+        Op::SetXattr(op) => &op.path,
+        Op::SetAcl(op) => &op.path,
     })
 }
 
@@ -188,8 +196,10 @@ impl Doing<'_> {
             };
         }
         let (link, links) = (before.link, before.links);
+        let xattrs = before.xattrs.clone();
         let file = Node {
             attr,
+            xattrs,
             link,
             links,
             ..file
@@ -221,6 +231,7 @@ impl Doing<'_> {
                 attr,
                 content,
                 link_target: target,
+                xattrs: BTreeMap::new(),
                 link: 0,
                 links: 1,
                 lsn: self.lsn,
@@ -345,6 +356,39 @@ impl Doing<'_> {
         Ok(())
     }
 
+    fn set_xattr(&mut self, op: &v1::SetXattr) -> Result<(), Code> {
+        let named: Vec<&[u8]> = op.set.iter().map(|xattr| &xattr.name[..]).collect();
+        let named = [named, op.remove.iter().map(|name| &name[..]).collect()].concat();
+        let is_good = |name: &&[u8]| {
+            let rest = name.strip_prefix(b"user.").unwrap_or_default();
+            !rest.is_empty() && !rest.contains(&0) && name.len() <= XATTR_NAME_BYTES_MAX
+        };
+        let distinct: BTreeSet<&[u8]> = named.iter().copied().collect();
+        if !named.iter().all(is_good) || distinct.len() < named.len() {
+            return Err(Code::Invalid);
+        }
+        let names = self.tree.resolve(&path(&op.path))?;
+        let lsn = self.lsn;
+        let node = self.tree.node_mut(&names).ok_or(Code::NotFound)?;
+        for name in &op.remove {
+            node.xattrs.remove(&name[..]).ok_or(Code::NotFound)?;
+        }
+        let set = op.set.iter();
+        node.xattrs
+            .extend(set.map(|xattr| (xattr.name.to_vec(), xattr.value.to_vec())));
+        let bytes = node
+            .xattrs
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        if bytes.sum::<usize>() > XATTR_BYTES_MAX {
+            return Err(Code::Invalid);
+        }
+        node.lsn = lsn;
+        let node = node.clone();
+        self.tree.spread(&node);
+        Ok(())
+    }
+
     /// The file there, to be changed now.
     fn file(&mut self, path: &v1::Path) -> Result<&mut Node, Code> {
         let names = self.tree.resolve(path)?;
@@ -450,7 +494,13 @@ impl Doing<'_> {
             mtime_ns: self.who.now_ns,
             ..from.attr
         };
-        self.put(names, Some(attr), from.content)
+        self.put(names.clone(), Some(attr), from.content)?;
+        if let Some(node) = self.tree.node_mut(&names) {
+            node.xattrs = from.xattrs;
+            let node = node.clone();
+            self.tree.spread(&node);
+        }
+        Ok(())
     }
 }
 

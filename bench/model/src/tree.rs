@@ -15,6 +15,7 @@ pub struct Node {
     /// Of a file; its checksum is 0, for nobody here computes it.
     pub content: v1::Content,
     pub link_target: Vec<u8>,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The record by which it got its second name, and by which its names know each other; 0: it had only this one.
     pub link: u64,
     /// Names that lead to it, with those that went away with a directory above them.
@@ -131,6 +132,7 @@ impl Node {
             attr,
             content,
             link_target,
+            xattrs: BTreeMap::new(),
             link: 0,
             links: 1,
             lsn,
@@ -147,6 +149,7 @@ impl Node {
             attr,
             content,
             link_target: Vec::new(),
+            xattrs: BTreeMap::new(),
             link: 0,
             links: 1,
             lsn,

@@ -1,5 +1,6 @@
 //! A client: random operations on a small name space, all of them noted.
 use crate::history::{Answer, Asked, Done, History, Read, What, bytes_of};
+use bytes::Bytes;
 use dfs_env::sim::SimWorld;
 use dfs_fs::{Address, AppendOptions, AttrChange, Committed, Fs, When, WriteOptions, source_of};
 use dfs_wire::v1::mutate::Op;
@@ -53,6 +54,7 @@ impl Client {
                 9 => self.truncate(&path).await,
                 10..=11 => self.rename(&path).await,
                 12..=13 => self.remove(&path).await,
+                14 if self.chance(2) => self.set_xattr(&path).await,
                 14 => self.set_mode(&path).await,
                 15 => self.copy(&path).await,
                 16 if self.chance(2) => self.set_settings().await,
@@ -247,7 +249,7 @@ impl Client {
         let floor = self.history.told_lsn();
         let at = address(path);
         let answer = match asked {
-            Asked::Stat => self.fs.stat(&at, when).await.map(Answer::Stat),
+            Asked::Stat => self.fs.stat_with_xattrs(&at, when).await.map(Answer::Stat),
             Asked::List => self.fs.list(&at, when, b"", 0).await.map(Answer::List),
             Asked::Bytes => self.bytes(&at, when).await,
             Asked::Settings => self.fs.settings(when).await.map(Answer::Settings),
@@ -283,6 +285,25 @@ const VALUES: [(v1::Setting, [u64; 2]); 4] = [
 ];
 
 impl Client {
+    /// One of two names, set or removed.
+    async fn set_xattr(&self, path: &str) {
+        let name = Bytes::from(["user.one", "user.two"][self.world.below(2) as usize]);
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        if self.chance(3) {
+            remove.push(name);
+        } else {
+            let value = bytes_of(self.history.next_content(), self.small());
+            set.push(v1::Xattr { name, value });
+        }
+        let op = Op::SetXattr(v1::SetXattr {
+            path: Some(wire(path)),
+            set: set.clone(),
+            remove: remove.clone(),
+        });
+        let at = address(path);
+        self.mutate(op, self.fs.set_xattrs(&at, set, remove)).await;
+    }
+
     /// Some of them, back to their defaults too, and now and then what is out of bounds.
     async fn set_settings(&self) {
         let mut changes = Vec::new();

@@ -222,7 +222,17 @@ fn check_answer(
     node: &Node,
 ) -> Result<(), String> {
     match answer {
-        Answer::Stat(entry) => same(entry, node, birth_lsn),
+        Answer::Stat(entry) => {
+            let got = entry
+                .xattrs
+                .iter()
+                .map(|x| (x.name.to_vec(), x.value.to_vec()));
+            if !got.clone().eq(node.xattrs.clone()) {
+                let got = got.count();
+                return Err(format!("{got} xattrs; the model: {:?}", node.xattrs.keys()));
+            }
+            same(entry, node, birth_lsn)
+        }
         Answer::Bytes(entry, bytes) => {
             same(entry, node, birth_lsn)?;
             let expected = whole(&node.content);

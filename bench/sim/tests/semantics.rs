@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use dfs_fs::{
     Address, AppendOptions, AttrChange, Code, Committed, Fs, Kind, Refusal, When, WriteOptions,
-    source_of,
+    source_of, v1,
 };
 use dfs_sim::quiet;
 use futures::future::{join, join_all};
@@ -302,6 +302,80 @@ fn a_directory_is_one_state() {
         );
         let gone = reader.list(&at("/d"), When::Head, b"", 5).await;
         assert_eq!(gone.unwrap_err().code(), Code::NotFound);
+    });
+}
+
+/// Extended attributes and ACLs are the file's, whatever its names, and its moment's: a rename and other bytes leave them, a copy has those of its source, and the past shows those it had.
+#[test]
+fn attributes_are_the_files() {
+    quiet(SEED, |[writer, reader, _]| async move {
+        let made = put(&writer, "/f", filled(1, 10)).await.unwrap();
+        writer.link(&at("/f"), &at("/g")).await.unwrap();
+        let xattr = v1::Xattr {
+            name: "user.a".into(),
+            value: filled(7, 60_000),
+        };
+        let name = at("/g");
+        let set = writer.set_xattrs(&name, vec![xattr.clone()], vec![]);
+        set.await.unwrap();
+        writer.set_acl(&at("/f"), named(7)).await.unwrap();
+        put(&writer, "/f", filled(2, LARGE)).await.unwrap();
+        rename(&writer, "/g", "/h").await.unwrap();
+        writer
+            .copy(&at("/f"), When::Head, &at("/copy"), false)
+            .await
+            .unwrap();
+        for path in ["/f", "/h", "/copy"] {
+            let seen = reader.stat_with_xattrs(&at(path), When::Head).await;
+            let seen = seen.unwrap().value;
+            assert_eq!(
+                (&seen.xattrs[..], seen.acl.is_some()),
+                (&[xattr.clone()][..], true)
+            );
+        }
+        let past = reader
+            .stat_with_xattrs(&at("/f"), When::Lsn(made.lsn))
+            .await;
+        let past = past.unwrap().value;
+        assert!(past.xattrs.is_empty() && past.acl.is_none());
+    });
+}
+
+fn named(uid: u32) -> v1::SetAcl {
+    let entry = v1::AclEntry {
+        tag: v1::AclTag::User as i32,
+        id: uid,
+        perms: 7,
+    };
+    v1::SetAcl {
+        modify: vec![entry],
+        ..v1::SetAcl::default()
+    }
+}
+
+/// What is made in a directory with a default ACL has it from its first moment on; a chmod sets the mask, and nobody enforces an ACL yet.
+#[test]
+fn a_default_acl_is_inherited_at_once() {
+    quiet(SEED, |[writer, reader, _]| async move {
+        writer.mkdir(&at("/d"), None, false).await.unwrap();
+        let change = named(7);
+        let default = v1::SetAcl {
+            modify_in_default: change.modify,
+            ..v1::SetAcl::default()
+        };
+        writer.set_acl(&at("/d"), default).await.unwrap();
+        let made = put(&writer, "/d/f", filled(1, 10)).await.unwrap();
+        let first = reader.stat(&at("/d/f"), When::Lsn(made.lsn)).await;
+        let first = first.unwrap().value;
+        assert_eq!((first.acl.unwrap().entries.len(), first.mode), (2, 0o644));
+        let none = AttrChange {
+            mode: Some(0o600),
+            ..AttrChange::default()
+        };
+        writer.set_attr(&at("/d/f"), none).await.unwrap();
+        let after = reader.stat(&at("/d/f"), When::Head).await.unwrap().value;
+        assert_eq!((after.acl.unwrap().entries.len(), after.mode), (2, 0o600));
+        assert_eq!(whole(&reader, "/d/f", When::Head).await.len(), 10);
     });
 }
 

@@ -57,7 +57,7 @@ fn cells(entry: &Entry, shown: &[u8], detail: Detail) -> Vec<String> {
         return vec![name];
     }
     let mut cells = vec![
-        figures::mode(letter(entry.kind), entry.mode),
+        mode(entry),
         entry.uid.to_string(),
         entry.gid.to_string(),
         size(entry).to_string(),
@@ -71,6 +71,15 @@ fn cells(entry: &Entry, shown: &[u8], detail: Detail) -> Vec<String> {
     }
     cells.push(name);
     cells
+}
+
+/// As `ls -l`, with a `+` where an ACL says more.
+pub(crate) fn mode(entry: &Entry) -> String {
+    let mut text = figures::mode(letter(entry.kind), entry.mode);
+    if entry.acl.is_some() || entry.default_acl.is_some() {
+        text.push('+');
+    }
+    text
 }
 
 /// Of a file its bytes, of a directory its entries, of a symlink its target.

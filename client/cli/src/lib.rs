@@ -5,6 +5,7 @@
 //! - [`Call`] (`call.rs`): one invocation; `remote.rs`: the way to its cluster
 //! - `expand.rs`, `glob.rs`: patterns in addresses become the addresses that match
 //! - `links.rs`, `owner.rs`, `attributes.rs`, `mode.rs`: what chmod, chown and touch mean
+//! - `acl.rs`: ACLs as people write and read them
 //! - `sides.rs`, `filter.rs`: what diff and sync compare, and what they leave out
 //! - `predicate.rs`: what find asks of an entry
 //! - `target.rs`, `local.rs`, `transfer.rs`, `walk.rs`, `wrote.rs`: what several commands share
@@ -23,6 +24,7 @@
 //! - C5 A reader that closes our output ends the command without a word.
 //! - C6 A pattern is looked for only where something is named that is there (`Call::meant`), at one LSN;
 //!   a name that exists as it is typed is that name.
+mod acl;
 pub mod address;
 pub mod ask;
 mod attributes;

@@ -61,6 +61,8 @@ pub(crate) fn line(mutation: &v1::Mutation) -> String {
             )
         }
         Kind::AttrSet(m) => attr_set(m),
+        Kind::XattrSet(m) => xattr_set(m),
+        Kind::AclSet(m) => acl_set(m),
         Kind::ParentTouched(m) => {
             let (inode, mtime) = (m.inode, m.mtime_ns);
             format!(
@@ -105,6 +107,8 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::Linked(_) => "Linked",
         Kind::ContentSet(_) => "ContentSet",
         Kind::AttrSet(_) => "AttrSet",
+        Kind::XattrSet(_) => "XattrSet",
+        Kind::AclSet(_) => "AclSet",
         Kind::ParentTouched(_) => "ParentTouched",
     }
 }
@@ -122,6 +126,8 @@ fn put_fields(fields: &mut Value, kind: &Kind) {
         Kind::Removed(m) => put(m.tree, m.parent, &m.name, m.inode),
         Kind::ContentSet(m) => put(m.tree, m.parent, &m.name, m.inode),
         Kind::AttrSet(m) => put(m.tree, m.parent, &m.name, m.inode),
+        Kind::XattrSet(m) => put(m.tree, m.parent, &m.name, m.inode),
+        Kind::AclSet(m) => put(m.tree, m.parent, &m.name, m.inode),
         Kind::Moved(m) => {
             put(m.tree, m.to_parent, &m.to_name, m.inode);
             fields["from_parent"] = m.from_parent.into();
@@ -238,6 +244,29 @@ fn attr_set(m: &v1::AttrSet) -> String {
         text.push_str(&format!(", mtime {mtime_ns}"));
     }
     text
+}
+
+fn xattr_set(m: &v1::XattrSet) -> String {
+    let place = place(m.tree, m.parent, &m.name);
+    let mut text = format!("XattrSet {place}: inode {}", m.inode);
+    for xattr in &m.set {
+        let bytes = figures::bytes(xattr.value.len() as u64);
+        text.push_str(&format!(", {} {bytes}", quote::shown(&xattr.name)));
+    }
+    for name in &m.removed {
+        text.push_str(&format!(", without {}", quote::shown(name)));
+    }
+    text
+}
+
+fn acl_set(m: &v1::AclSet) -> String {
+    let place = place(m.tree, m.parent, &m.name);
+    let count = |acl: &Option<v1::Acl>| acl.as_ref().map_or(0, |acl| acl.entries.len());
+    let (access, default) = (count(&m.access), count(&m.default_acl));
+    let inode = m.inode;
+    format!(
+        "AclSet {place}: inode {inode}, {access} entries beside the mode, {default} of the default"
+    )
 }
 
 fn content(content: Option<&v1::Content>) -> String {

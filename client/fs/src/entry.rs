@@ -89,6 +89,12 @@ pub struct Entry {
     pub link_target: Bytes,
     /// Only where it was asked for.
     pub content: Option<v1::Content>,
+    /// Only where they were asked for, by name.
+    pub xattrs: Vec<v1::Xattr>,
+    /// Who else may do what (as in `AclSet`); the group bits of `mode` are its mask then.
+    pub acl: Option<v1::Acl>,
+    /// Of a directory: what is made in it inherits this.
+    pub default_acl: Option<v1::Acl>,
 }
 
 impl Entry {
@@ -130,6 +136,9 @@ impl Entry {
             children: wire.children,
             link_target: wire.link_target,
             content: wire.content,
+            xattrs: wire.xattrs,
+            acl: wire.acl,
+            default_acl: wire.default_acl,
         })
     }
 }

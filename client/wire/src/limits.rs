@@ -28,6 +28,12 @@ pub const INLINE_BYTES_MAX: usize = 64 << 10;
 pub const FILE_BYTES_MAX: u64 = 1 << 44;
 /// One hole of a file: its length fits the field, and a file of the greatest size has few.
 pub const HOLE_BYTES_MAX: u64 = 1 << 31;
+/// The name of an extended attribute, in bytes (as Linux has it), `user.` included.
+pub const XATTR_NAME_BYTES_MAX: usize = 255;
+/// Names and values of all extended attributes of an inode (as Linux has it for one value): they lie in its row.
+pub const XATTR_BYTES_MAX: usize = 64 << 10;
+/// Entries of one ACL (as HDFS has it): they lie in every page of a listing.
+pub const ACL_ENTRIES_MAX: usize = 32;
 /// Slots of a session: requests of one client that may be in flight.
 pub const SESSION_SLOTS: u32 = 64;
 /// µs a session lives without a sign of life.

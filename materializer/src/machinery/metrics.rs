@@ -38,6 +38,8 @@ const KINDS: &[&str] = &[
     "copy",
     "link",
     "set_settings",
+    "set_xattr",
+    "set_acl",
 ];
 const CONSISTENCIES: [&str; 4] = ["linearizable", "at_least", "bounded", "past"];
 const ROLES: [&str; 3] = ["primary", "replica", "catching up"];
@@ -143,6 +145,8 @@ fn kind_of(asked: &Asked) -> usize {
             Some(Op::Copy(_)) => const { place_of(KINDS, "copy") },
             Some(Op::Link(_)) => const { place_of(KINDS, "link") },
             Some(Op::SetSettings(_)) => const { place_of(KINDS, "set_settings") },
+            Some(Op::SetXattr(_)) => const { place_of(KINDS, "set_xattr") },
+            Some(Op::SetAcl(_)) => const { place_of(KINDS, "set_acl") },
             _ => const { place_of(KINDS, "other") },
         },
         #[allow(

@@ -103,7 +103,11 @@ fn body_of(hub: &Hub, seen: &Seen, asked: Asked) -> Result<Body, Refusal> {
     match asked {
         Asked::Stat(request) => {
             let path = request.path.unwrap_or_default();
-            read::stat(seen.at()?, &path, request.with_content).map(Body::Entry)
+            let stat = match request.with_xattrs {
+                true => read::stat_with_xattrs,
+                false => read::stat,
+            };
+            stat(seen.at()?, &path, request.with_content).map(Body::Entry)
         }
         Asked::List(request) => read::list(seen.at()?, &request).map(Body::Listing),
         Asked::Resolve(_) => Ok(Body::Resolved(v1::Resolved {
@@ -190,7 +194,7 @@ async fn source_of(hub: &Hub, copy: v1::Copy, deadline: Instant) -> Result<CopyS
     let wait = deadline.saturating_duration_since(hub.env.now());
     let seen = hub.env.timeout(wait, hub.seen(&view, deadline)).await;
     let seen = seen.unwrap_or_else(|_| Err(too_late()))?;
-    let entry = read::stat(seen.at()?, &copy.from.unwrap_or_default(), true)?;
+    let entry = read::stat_with_xattrs(seen.at()?, &copy.from.unwrap_or_default(), true)?;
     Ok(CopySource {
         lsn: seen.moment().lsn,
         entry,

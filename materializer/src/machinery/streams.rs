@@ -181,7 +181,9 @@ impl Stream {
 fn bytes_of(answer: &v1::Answer) -> usize {
     match &answer.body {
         Some(Body::Listing(listing)) => listing.encoded_len(),
-        Some(Body::Entry(entry)) if entry.content.is_some() => entry.encoded_len(),
+        Some(Body::Entry(entry)) if entry.content.is_some() || !entry.xattrs.is_empty() => {
+            entry.encoded_len()
+        }
         Some(Body::Placement(placement)) => placement.encoded_len(),
         _ => 64,
     }

@@ -1,10 +1,13 @@
 //! Plans: a request becomes mutations, or a refusal, against folded state and what is in flight (FOLD P, S).
+mod acl;
 mod draft;
 mod ids;
 mod ops;
 mod overlay;
 mod seen;
 
+#[cfg(test)]
+mod attributes_tests;
 #[cfg(test)]
 mod settings_tests;
 #[cfg(test)]

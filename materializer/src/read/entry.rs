@@ -35,6 +35,9 @@ pub(crate) fn entry(
             .map_or(0, |content| content.extents.len() as u32)
             .max(chunked),
         links: value.links.max(1),
+        acl: value.acl.clone(),
+        default_acl: value.default_acl.clone(),
+        xattrs: Vec::new(),
     };
     match value.kind() {
         v1::Kind::Directory => add_own(at, tree, &mut entry)?,

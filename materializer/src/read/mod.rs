@@ -14,4 +14,4 @@ pub use list::list;
 pub(crate) use moment::check_floor;
 pub use moment::{Moment, moment_of, resolve_time};
 pub use settings::{setting_history, settings};
-pub use stat::stat;
+pub use stat::{stat, stat_with_xattrs};

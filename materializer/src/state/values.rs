@@ -28,6 +28,14 @@ pub(crate) struct EntryValue {
     /// Of an inode's own row: how many entries lead to it.
     #[prost(uint64, tag = "8")]
     pub(crate) links: u64,
+    /// By name.
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) xattrs: Vec<v1::Xattr>,
+    /// As in `AclSet`.
+    #[prost(message, optional, tag = "10")]
+    pub(crate) acl: Option<v1::Acl>,
+    #[prost(message, optional, tag = "11")]
+    pub(crate) default_acl: Option<v1::Acl>,
 }
 
 /// A directory's own row: (tree, inode, ""). Only deltas and times of day touch it (FOLD-X8, FOLD-P1).

@@ -36,6 +36,8 @@ pub(crate) struct Located {
     /// Empty: the root.
     pub(crate) name: Bytes,
     pub(crate) entry: Option<Row<EntryValue>>,
+    /// The entry of its directory, where the walk came by it.
+    pub(crate) above: Option<Box<EntryValue>>,
 }
 
 impl Located {
@@ -148,14 +150,30 @@ pub(crate) fn locate<N: Names>(state: &N, errand: Errand<'_>) -> Result<Located,
     let Some(last) = names.pop() else {
         return itself(state, errand, base);
     };
-    let parent = descend(state, errand, base, &names)?;
+    let (parent, above) = descend(state, errand, base, &names)?;
     let entry = state.entry(errand.path.tree, parent, &last)?;
     Ok(Located {
         tree: errand.path.tree,
         parent,
         name: last,
         entry,
+        above,
     })
+}
+
+/// The entry of a directory, by its inode.
+pub(crate) fn entry_of<N: Names>(
+    state: &N,
+    tree: u64,
+    inode: u64,
+) -> Result<Option<Row<EntryValue>>, N::Stop> {
+    if inode == ROOT_INODE {
+        return state.entry(tree, 0, &[]);
+    }
+    match state.place(tree, inode)? {
+        Some(PlaceValue { parent, name, .. }) => state.entry(tree, parent, &name),
+        None => Ok(None),
+    }
 }
 
 /// The entry of the directory that the path starts at.
@@ -173,16 +191,18 @@ fn itself<N: Names>(state: &N, errand: Errand<'_>, inode: u64) -> Result<Located
         parent,
         name,
         entry,
+        above: None,
     })
 }
 
+/// The directory at the end, and its entry if there was one on the way.
 pub(crate) fn descend<N: Names>(
     state: &N,
     errand: Errand<'_>,
     base: u64,
     names: &[Bytes],
-) -> Result<u64, N::Stop> {
-    let mut at = base;
+) -> Result<(u64, Option<Box<EntryValue>>), N::Stop> {
+    let (mut at, mut last) = (base, None);
     for name in names {
         let entry = state.entry(errand.path.tree, at, name)?;
         let Some(entry) = entry else {
@@ -190,8 +210,9 @@ pub(crate) fn descend<N: Names>(
             return Err(errand.refuse(Code::NotFound, why).into());
         };
         at = directory(errand, name, &entry.value)?;
+        last = Some(entry.value);
     }
-    Ok(at)
+    Ok((at, last.map(Box::new)))
 }
 
 /// The inode of an entry on the way, which must be a directory.

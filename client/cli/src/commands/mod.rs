@@ -13,6 +13,7 @@ mod doctor;
 mod du;
 mod find;
 mod get;
+mod getfacl;
 mod hdfs;
 mod head;
 mod ln;
@@ -25,6 +26,7 @@ mod node;
 mod profile;
 mod put;
 mod rm;
+mod setfacl;
 mod stat;
 mod status;
 mod sync;
@@ -36,6 +38,7 @@ mod tree;
 mod truncate;
 mod verify;
 mod version;
+mod xattr;
 
 use crate::call::Call;
 use crate::exit::Exit;
@@ -92,6 +95,13 @@ pub enum Command {
     Chmod(chmod::Args),
     /// Change owner and group
     Chown(chown::Args),
+    /// Change ACLs
+    Setfacl(setfacl::Args),
+    /// Show ACLs
+    Getfacl(getfacl::Args),
+    /// Extended attributes
+    #[command(subcommand)]
+    Xattr(xattr::Args),
     /// Make links, more names for a file or symbolic ones
     Ln(ln::Args),
     /// Make empty files, set times
@@ -162,9 +172,13 @@ impl Command {
             Command::Append(_) => "append to",
             Command::Truncate(_) => "truncate",
             Command::Du(_) | Command::Checksum(_) => "sum up",
-            Command::Chmod(_) | Command::Chown(_) | Command::Touch(_) => "change",
+            Command::Chmod(_)
+            | Command::Chown(_)
+            | Command::Setfacl(_)
+            | Command::Xattr(_)
+            | Command::Touch(_) => "change",
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
-            Command::Stat(_) | Command::Test(_) => "look at",
+            Command::Stat(_) | Command::Getfacl(_) | Command::Test(_) => "look at",
             Command::Log(_) | Command::Verify(_) | Command::Status(_) | Command::Df(_) => "read",
             Command::Top(_) | Command::Doctor(_) => "look at",
             Command::Hdfs(_)
@@ -216,6 +230,9 @@ pub async fn run(call: &Call, command: Command) -> Exit {
         Command::Test(args) => Box::pin(test::run(call, args)).await,
         Command::Chmod(args) => Box::pin(chmod::run(call, args)).await,
         Command::Chown(args) => Box::pin(chown::run(call, args)).await,
+        Command::Setfacl(args) => Box::pin(setfacl::run(call, args)).await,
+        Command::Getfacl(args) => Box::pin(getfacl::run(call, args)).await,
+        Command::Xattr(args) => Box::pin(xattr::run(call, args)).await,
         Command::Ln(args) => Box::pin(ln::run(call, args)).await,
         Command::Touch(args) => Box::pin(touch::run(call, args)).await,
         Command::Df(args) => Box::pin(df::run(call, args)).await,

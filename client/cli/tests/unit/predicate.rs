@@ -22,6 +22,9 @@ fn entry() -> Entry {
         children: 0,
         link_target: Bytes::new(),
         content: None,
+        xattrs: Vec::new(),
+        acl: None,
+        default_acl: None,
         links: 1,
     }
 }

@@ -13,7 +13,7 @@ use crate::when::When;
 impl Fs {
     /// Symlinks are entries of their own and not followed. `NotFound` when there is nothing.
     pub async fn stat(&self, at: &Address, when: When) -> Result<Seen<Entry>, Refusal> {
-        self.stat_with(at, when, false).await
+        self.stat_with(at, when, (false, false)).await
     }
 
     /// The same with [`Entry::content`]: the bytes, or the extents that hold them.
@@ -22,19 +22,25 @@ impl Fs {
         at: &Address,
         when: When,
     ) -> Result<Seen<Entry>, Refusal> {
-        self.stat_with(at, when, true).await
+        self.stat_with(at, when, (true, false)).await
+    }
+
+    /// The same with [`Entry::xattrs`].
+    pub async fn stat_with_xattrs(&self, at: &Address, when: When) -> Result<Seen<Entry>, Refusal> {
+        self.stat_with(at, when, (false, true)).await
     }
 
     async fn stat_with(
         &self,
         at: &Address,
         when: When,
-        with_content: bool,
+        (with_content, with_xattrs): (bool, bool),
     ) -> Result<Seen<Entry>, Refusal> {
         let request = v1::StatRequest {
             path: Some(at.to_wire()),
             view: self.view(when),
             with_content,
+            with_xattrs,
         };
         let answer = self.ask("an entry", Op::Stat(request), |body| match body {
             Body::Entry(entry) => Some(Entry::from_wire(entry)),

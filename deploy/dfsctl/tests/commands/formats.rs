@@ -138,3 +138,45 @@ fn completions_and_version_need_no_cluster() {
     assert!(system.ok(["completions", "bash"]).contains("dfsctl"));
     assert!(json(&system.ok(["version", "-o", "json"]))["protocol"].is_u64());
 }
+
+/// As getfacl(1) and getfattr(1) would have it, and a `+` in listings.
+#[test]
+fn acls_and_attributes_are_shown_as_everywhere() {
+    let system = System::up();
+    system.ok(["mkdir", "/d"]);
+    system.ok(["setfacl", "-m", "d:u:4000007:rwx", "/d"]);
+    system.ok(["touch", "/d/f"]);
+    system.ok(["setfacl", "-m", "g:4000008:rx,m::r", "/d/f"]);
+    let shown = system.ok(["getfacl", "/d/f"]);
+    let entries: Vec<&str> = shown.lines().skip(3).collect();
+    let expected = [
+        "user::rw-",
+        "user:4000007:rwx\t#effective:r--",
+        "group::r-x\t#effective:r--",
+        "group:4000008:r-x\t#effective:r--",
+        "mask::r--",
+        "other::r--",
+        "",
+    ];
+    assert_eq!(entries, expected, "{shown}");
+    assert!(shown.starts_with("# file: /d/f\n# owner: "), "{shown}");
+    let listed = system.ok(["ls", "-l", "/d"]);
+    assert!(listed.contains("-rw-r--r--+ "), "{listed}");
+    let changed = system.ok(["setfacl", "-R", "-b", "/d"]);
+    assert!(
+        changed.starts_with("changed the ACL of /d  2 entries  lsn "),
+        "{changed}"
+    );
+    system.refused(2, ["setfacl", "-m", "u:4000007:rwz", "/d/f"]);
+
+    system.ok(["xattr", "set", "/d/f", "user.a=1", "user.b=two words"]);
+    assert_eq!(system.ok(["xattr", "get", "/d/f", "user.b"]), "two words");
+    assert_eq!(
+        system.ok(["xattr", "list", "/d/f"]),
+        "user.a=1\nuser.b=two words\n"
+    );
+    system.ok(["xattr", "remove", "/d/f", "user.a"]);
+    system.refused(3, ["xattr", "get", "/d/f", "user.a"]);
+    system.refused(3, ["xattr", "remove", "/d/f", "user.a"]);
+    system.refused(2, ["xattr", "set", "/d/f", "trusted.a=1"]);
+}

@@ -1,4 +1,5 @@
 //! One file for each kind of mutation: what it does to rows. Total: what is not there is left alone.
+mod acl_set;
 mod attr_set;
 mod cluster_created;
 mod content_set;
@@ -18,9 +19,12 @@ mod setting_changed;
 mod slot_done;
 mod snapshot_taken;
 mod term_started;
+mod xattr_set;
 
 #[cfg(test)]
 pub(crate) use setting_changed::KEPT as KEPT_SETTINGS;
+
+pub(crate) use xattr_set::after as xattrs_after;
 
 use super::Stage;
 use crate::view::ViewError;
@@ -64,6 +68,8 @@ fn one(stage: &mut Stage<'_>, kind: &Kind, actor: &str) -> Result<(), ViewError>
         Kind::Linked(m) => linked::apply(stage, m),
         Kind::ContentSet(m) => content_set::apply(stage, m),
         Kind::AttrSet(m) => attr_set::apply(stage, m),
+        Kind::XattrSet(m) => xattr_set::apply(stage, m),
+        Kind::AclSet(m) => acl_set::apply(stage, m),
         Kind::ParentTouched(m) => parent_touched::apply(stage, m),
     }
 }
@@ -90,6 +96,8 @@ pub(crate) fn is_control(kind: &Kind) -> bool {
         | Kind::Linked(_)
         | Kind::ContentSet(_)
         | Kind::AttrSet(_)
+        | Kind::XattrSet(_)
+        | Kind::AclSet(_)
         | Kind::ParentTouched(_) => false,
     }
 }

@@ -353,6 +353,7 @@ impl Client {
             path: Some(at(path)),
             view,
             with_content: true,
+            ..Default::default()
         };
         let answer = self.ask(request(Op::Stat(stat))).await?;
         let Some(Body::Entry(entry)) = answer.body else {

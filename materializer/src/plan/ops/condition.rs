@@ -66,6 +66,8 @@ fn judged(op: &Op) -> (&'static str, &Option<v1::Path>) {
         Op::Truncate(op) => ("truncate", &op.path),
         Op::Copy(op) => ("copy to", &op.to),
         Op::Link(op) => ("link", &op.from),
+        Op::SetXattr(op) => ("set attributes of", &op.path),
+        Op::SetAcl(op) => ("set the ACL of", &op.path),
         // It has no path: it is judged before.
         Op::SetSettings(_) => ("set", &None),
     }

@@ -19,6 +19,8 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
     let names = walk::names(errand)?;
     let mut draft = Draft::default();
     let mut at = walk::base(&plan.planning, errand)?;
+    // Of the directory that `at` is: what is made in it inherits from it.
+    let mut above = None;
     let mut missing = false;
     let mut made = false;
     for (index, name) in names.iter().enumerate() {
@@ -33,6 +35,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
                 check_existing(errand, op, &entry.value)?;
             }
             at = walk::directory(errand, name, &entry.value)?;
+            above = Some(Box::new(entry.value));
             continue;
         }
         if !is_last && !op.parents {
@@ -50,6 +53,7 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
             parent: at,
             name: name.clone(),
             entry: None,
+            above: above.clone(),
         };
         let entry = EntryValue {
             kind: v1::Kind::Directory as i32,
@@ -58,12 +62,20 @@ pub(crate) fn plan(plan: &mut Plan<'_>, op: &v1::MakeDirectory) -> Result<Planne
         };
         plan.make(errand, &mut draft, &located, entry)?;
         at = draft.done.inode;
+        if !is_last && above.is_none() {
+            above = from_above(plan, &located)?; // a directory hands on what it inherits
+        }
     }
     if !made && names.is_empty() && !op.exist_ok {
         return Err(errand.refuse(Code::Exists, "it exists already").into());
     }
     draft.done.inode = at;
     plan.finish(errand, draft)
+}
+
+fn from_above(plan: &Plan<'_>, at: &Located) -> Result<Option<Box<EntryValue>>, Unplanned> {
+    let above = walk::entry_of(&plan.planning, at.tree, at.parent)?;
+    Ok(above.map(|above| Box::new(above.value)))
 }
 
 fn check_existing(

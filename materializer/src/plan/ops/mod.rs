@@ -10,15 +10,18 @@ mod make_symlink;
 mod place;
 mod remove;
 mod rename;
+mod set_acl;
 mod set_attr;
 mod set_settings;
+mod set_xattr;
 mod truncate;
 
+use super::acl::{self, Acls};
 use super::draft::Draft;
 use super::{Context, CopySource, Ids, Planned, Planning, Unplanned};
 use crate::state::rows::Row;
 use crate::state::values::EntryValue;
-use crate::state::walk::{Errand, Located};
+use crate::state::walk::{self, Errand, Located};
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::v1::mutation::Kind;
 use dfs_wire::{Code, Refusal, v1};
@@ -55,6 +58,8 @@ pub(crate) fn plan(
         Some(Op::Copy(op)) => copy::plan(plan, op, source),
         Some(Op::Link(op)) => link::plan(plan, op),
         Some(Op::SetSettings(op)) => set_settings::plan(plan, op),
+        Some(Op::SetXattr(op)) => set_xattr::plan(plan, op),
+        Some(Op::SetAcl(op)) => set_acl::plan(plan, op),
         None => {
             let why = "this build does not know the operation";
             Err(Refusal::new(Code::Invalid, "a mutation", why).into())
@@ -104,6 +109,14 @@ impl Plan<'_> {
         if at.entry.is_none() {
             place::check(self, errand, at)?;
         }
+        let inherited = self.inherited(at, &entry)?;
+        let attr = match (&inherited, entry.attr) {
+            (Some(inherited), Some(attr)) => Some(v1::Attr {
+                mode: inherited.mode,
+                ..attr
+            }),
+            (_, attr) => attr,
+        };
         let inode = self.ids.allocate();
         if let Some(content) = &entry.content {
             draft.blocks(content);
@@ -114,13 +127,33 @@ impl Plan<'_> {
             name: at.name.clone(),
             inode,
             kind: entry.kind,
-            attr: entry.attr,
+            attr,
             content: entry.content,
             link_target: entry.link_target,
         }));
+        if let Some(acls) = inherited {
+            acls.push(draft, at, inode);
+        }
         draft.done.inode = inode;
         draft.touch(at.tree, at.parent, self.context.now_ns, 1);
         Ok(())
+    }
+
+    /// What a new entry gets from the default ACL of its directory.
+    fn inherited(&self, at: &Located, entry: &EntryValue) -> Result<Option<Acls>, Unplanned> {
+        if entry.kind() == v1::Kind::Symlink {
+            return Ok(None);
+        }
+        let default = match &at.above {
+            Some(above) => above.default_acl.clone(),
+            None => {
+                let above = walk::entry_of(&self.planning, at.tree, at.parent)?;
+                above.and_then(|above| above.value.default_acl)
+            }
+        };
+        let mode = entry.attr.unwrap_or_default().mode;
+        let is_directory = entry.kind() == v1::Kind::Directory;
+        Ok(default.map(|default| acl::inherited(&default, mode, is_directory)))
     }
 
     /// The entry goes; its parent's count is the caller's.

@@ -85,6 +85,7 @@ impl Namespace {
             crc32c: node.content.crc32c,
             extents: node.content.extents.len() as u32,
             links: 1,
+            ..v1::Entry::default()
         })
     }
 
