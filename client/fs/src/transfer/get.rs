@@ -138,6 +138,9 @@ impl Get {
             rest,
         };
         for entry in entries {
+            if local::is_unfinished(&entry.name) {
+                continue; // of a put that goes on, or was killed
+            }
             let local = local::join(&directory.local, &entry.name);
             if entry.is_directory() {
                 match directory.remote.join(&entry.name) {

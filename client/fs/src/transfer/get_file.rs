@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,24 +151,33 @@ impl Target {
         local::refusal("writing", &self.path, error)
     }
 
-    /// What a get before has left of it; `None` when there is nothing, or another get writes it.
+    /// What a get before has left of it; `None` when there is nothing of ours that nobody writes.
     pub(super) fn take_up(&self) -> Option<File> {
-        let meta = fs::symlink_metadata(&self.unfinished).ok()?;
+        // Whoever may write into the directory could have put a link or a file of his own there.
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true);
-        let file = options
-            .open(&self.unfinished)
-            .ok()
-            .filter(|_| meta.is_file())?;
+        let options = options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+        let file = options.open(&self.unfinished).ok()?;
         file.try_lock().ok()?;
+        let (held, named) = (
+            file.metadata().ok()?,
+            fs::symlink_metadata(&self.unfinished).ok()?,
+        );
+        let is_ours = held.uid() == rustix::process::geteuid().as_raw();
+        // Between the open and the lock it may have become the finished file.
+        let is_still_it = (held.dev(), held.ino()) == (named.dev(), named.ino());
+        if !held.is_file() || held.nlink() != 1 || !is_ours || !is_still_it {
+            return None;
+        }
         self.begun.store(true, Ordering::Relaxed);
         Some(file)
     }
 
+    /// Only its owner may read it before it has the mode it is to have.
     pub(super) fn create(&self) -> Result<File, Refusal> {
         let create = || {
             let mut options = OpenOptions::new();
-            let options = options.read(true).write(true).create_new(true);
+            let options = options.read(true).write(true).create_new(true).mode(0o600);
             options.open(&self.unfinished)
         };
         let created = create().or_else(|e| match e.kind() {
@@ -175,9 +185,11 @@ impl Target {
             _ => Err(e),
         });
         let file = created.map_err(|e| self.refusal(&e))?;
-        self.begun.store(true, Ordering::Relaxed);
         // Where there are no locks, what is left behind is merely cleared without asking.
-        let _ = file.try_lock();
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(self.refusal(&is_written()));
+        }
+        self.begun.store(true, Ordering::Relaxed);
         Ok(file)
     }
 
@@ -239,9 +251,12 @@ fn clear_abandoned(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         let file = File::open(path)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            let why = "another get is writing it";
-            return Err(io::Error::new(ErrorKind::AlreadyExists, why));
+            return Err(is_written());
         }
     }
     fs::remove_file(path)
+}
+
+fn is_written() -> io::Error {
+    io::Error::new(ErrorKind::AlreadyExists, "another get is writing it")
 }

@@ -110,9 +110,12 @@ pub(crate) fn below(root: &Path, path: &[u8]) -> PathBuf {
     }
 }
 
-/// What a get has not finished is nobody's file yet.
+/// What a transfer has not finished is nobody's file yet: the prefix, and then the digits that it writes.
 pub(crate) fn is_unfinished(name: &[u8]) -> bool {
-    name.starts_with(super::get_file::UNFINISHED.as_bytes())
+    let digits = name.strip_prefix(super::get_file::UNFINISHED.as_bytes());
+    digits.is_some_and(|digits| {
+        matches!(digits.len(), 8 | 16) && digits.iter().all(u8::is_ascii_hexdigit)
+    })
 }
 
 /// `all`: a directory with all below it; else only an empty one.

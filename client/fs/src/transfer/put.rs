@@ -256,6 +256,7 @@ impl Put {
         self.options.skip == Skip::SameSizeAndTime
             && (there.kind, found.kind) == (Kind::File, Kind::File)
             && there.size == found.size
+            && found.size <= self.options.piece_bytes
             && same_attr(there, &found.attr)
     }
 

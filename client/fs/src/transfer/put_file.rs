@@ -106,17 +106,18 @@ async fn once(
             Kind::Symlink => is_same_link(put, local, there).await?,
             _ => is_same_file(put, local, found, there).await?,
         };
+        if same && is_large {
+            put_large::clear(put, remote).await?;
+        }
         if same {
             return keep(put, remote, found, there).await;
         }
     }
+    if is_large && let Some(done) = put_large::put(put, local, remote, found).await? {
+        return Ok(Outcome::Put(done));
+    }
     match found.kind {
         Kind::Symlink => put_link(put, local, remote, found).await,
-        _ if is_large && put_large::may_replace(there.as_ref()) => {
-            put_large::put(put, local, remote, found)
-                .await
-                .map(Outcome::Put)
-        }
         _ => put_bytes(put, local, remote, found).await,
     }
 }

@@ -1,5 +1,6 @@
-//! Putting a file larger than a piece: piece by piece at the end of an unfinished file beside it, which takes
-//! its place when it is whole. The same put again, after this was interrupted, goes on behind the last piece.
+//! Putting a file larger than a piece: piece by piece at the end of an unfinished file beside it, whose content
+//! becomes that of the target, by reference, when it is whole. The same put again, after this was interrupted,
+//! goes on behind the last piece.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,12 +22,6 @@ use crate::ops::append::AppendOptions;
 use crate::ops::write::{Source, WriteOptions};
 use crate::when::When;
 
-/// A file with several names is written through all of them, which a rename would not do; and what is no file
-/// is refused or replaced as for every put.
-pub(super) fn may_replace(there: Option<&Entry>) -> bool {
-    there.is_none_or(|there| there.is_file() && there.links == 1)
-}
-
 /// Of one file: each record names all extents so far.
 const PIECES_MAX: u64 = 64;
 
@@ -37,31 +32,50 @@ fn unfinished(remote: &Address) -> Result<Address, Refusal> {
     parent.join(format!("{UNFINISHED}{:08x}", crc32c(name)))
 }
 
+/// `None`: nothing may be made beside it, and nothing was done.
 pub(super) async fn put(
     put: &Put,
     local: &Path,
     remote: &Address,
     found: &Found,
-) -> Result<Committed, Refusal> {
-    // As much as it reads ahead of the writer, which has a budget of its own.
-    let held = put.memory.acquire_many((CHUNK_BYTES >> 10) as u32).await;
-    let _held = held.map_err(|_| Refusal::new(Code::Unavailable, "a transfer", "it is over"))?;
+) -> Result<Option<Committed>, Refusal> {
     let path = local.to_owned();
     let open = move || local::open(&path);
-    let file = Arc::new(put.fs.env().blocking(open).await?);
     let large = Large {
         put,
         local,
-        file,
+        file: Arc::new(put.fs.env().blocking(open).await?),
         unfinished: unfinished(remote)?,
     };
     let mut at = large.begin(found).await?;
     large.seek(at.size).await?;
-    while large.piece(&mut at, found).await? {}
-    let fs = put.fs.with_if_lsn(Some(at.lsn));
-    let attributes = fs.set_attr(&large.unfinished, change(&found.attr)).await?;
-    let fs = put.fs.with_if_lsn(Some(attributes.lsn));
-    fs.rename(&large.unfinished, remote, false).await
+    loop {
+        let is_first = at.lsn == 0;
+        match large.piece(&mut at, found).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            // A directory that is full, or names that have to be shorter.
+            Err(refusal) if is_first && matches!(refusal.code(), Code::State | Code::Invalid) => {
+                return Ok(None);
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    // As a commit does: what stands there keeps its inode, and is the same through all its names.
+    let when = When::Lsn(at.lsn);
+    put.fs.copy(&large.unfinished, when, remote, false).await?;
+    let done = put.fs.set_attr(remote, change(&found.attr)).await?;
+    large.remove(at.lsn).await?;
+    Ok(Some(done))
+}
+
+/// Of a put that was interrupted after its file was whole.
+pub(super) async fn clear(put: &Put, remote: &Address) -> Result<(), Refusal> {
+    let unfinished = unfinished(remote)?;
+    match put.fs.find(&unfinished, When::Head).await? {
+        Some(_) => put.fs.remove(&unfinished, false).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 struct Large<'a> {
@@ -91,9 +105,17 @@ impl Large<'_> {
             let (size, lsn) = (there.size, there.lsn);
             return Ok(At { size, lsn });
         }
-        let this = fs.with_if_lsn(Some(there.lsn));
-        this.remove(&self.unfinished, false).await?;
+        self.remove(there.lsn).await?;
         Ok(At { size: 0, lsn: 0 })
+    }
+
+    /// Unless somebody else goes on with it.
+    async fn remove(&self, lsn: u64) -> Result<(), Refusal> {
+        let fs = self.put.fs.with_if_lsn(Some(lsn));
+        match fs.remove(&self.unfinished, false).await {
+            Err(refusal) if matches!(refusal.code(), Code::Conflict | Code::NotFound) => Ok(()),
+            removed => removed.map(drop),
+        }
     }
 
     async fn seek(&self, to: u64) -> Result<(), Refusal> {

@@ -354,7 +354,13 @@ async fn a_large_put_goes_on_where_it_was_cut_off() {
     assert_eq!(names(&fs).await, ["f"]);
     get(&fs, "/f", &to).await;
     assert_equal(&from, &to);
+    // What is left of one that was interrupted after its file was whole goes with the next.
+    let again = dfs_fs::source_of(fs::read(&from).unwrap());
+    fs.write(&at(&format!("/{}", left[0])), again, Default::default())
+        .await
+        .unwrap();
     assert_eq!(put_in_pieces(&fs, &from, "/f").await.counts.bytes, 0);
+    assert_eq!(names(&fs).await, ["f"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -388,9 +394,10 @@ async fn a_large_get_goes_on_behind_the_last_whole_extent() {
     write(&from, 3 * PIECE as usize, 0o640);
     put_in_pieces(&fs, &from, "/f").await;
     let left = dfs_fs::transfer::unfinished(&to);
-    let whole = fs::read(&from).unwrap();
+    let (whole, source) = (fs::read(&from).unwrap(), at("/f"));
     let got = |damaged: Option<usize>| {
         let (fs, to, from) = (fs.clone(), to.clone(), from.clone());
+        let _ = fs::remove_file(&left);
         let mut part = whole[..(2 * EXTENT + 77) as usize].to_vec();
         damaged.into_iter().for_each(|at| part[at] ^= 1);
         fs::write(&left, part).unwrap();
@@ -408,6 +415,16 @@ async fn a_large_get_goes_on_behind_the_last_whole_extent() {
     assert_eq!(got(None).await, (3 * PIECE - 2 * EXTENT, 2 * EXTENT));
     let in_the_second = EXTENT as usize + 3;
     assert_eq!(got(Some(in_the_second)).await, (3 * PIECE - EXTENT, EXTENT));
+    // Somebody else's name for it: it is not written to.
+    let other = dir.path().join("other");
+    fs::write(&other, &whole[..EXTENT as usize]).unwrap();
+    let _ = fs::remove_file(&to);
+    fs::hard_link(&other, &left).unwrap();
+    let progress = Arc::new(Progress::default());
+    let get = fs.get_tree(&source, When::Head, &to, in_pieces(), progress);
+    assert_eq!(get.await.unwrap().counts.skipped_bytes, 0);
+    assert_eq!(fs::metadata(&other).unwrap().len(), EXTENT);
+    assert_equal(&from, &to);
     assert!(!left.exists());
 }
 

@@ -180,13 +180,17 @@ fn nobody_at_the_address_is_known_soon() {
 }
 
 #[test]
-fn an_interrupted_get_leaves_nothing_unfinished() {
+fn an_interrupted_get_of_a_large_file_is_gone_on_with() {
     let system = System::up();
     let large = fs::File::create(system.path("large")).expect("made");
     large.set_len(600 << 20).expect("set");
     system.ok(["put", "large", "/large"]);
     fs::create_dir(system.path("into")).expect("made");
-    let names = || fs::read_dir(system.path("into")).expect("listed").count();
+    let names = || -> Vec<String> {
+        let into = fs::read_dir(system.path("into")).expect("listed");
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        into.map(|entry| name(entry.expect("read"))).collect()
+    };
     for signal in [Signal::TERM, Signal::INT] {
         let mut get = system.command(["get", "/large", "into/"]);
         let get = get
@@ -194,14 +198,20 @@ fn an_interrupted_get_leaves_nothing_unfinished() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it runs");
-        while names() == 0 {
+        while names().is_empty() {
             std::thread::yield_now();
         }
         kill_process(Pid::from_child(&get), signal).expect("sent");
         let ended = Ended::of(get.wait_with_output().expect("it ends"));
         assert_eq!(ended.code, 130, "{}", ended.stderr);
-        assert_eq!(names(), 0, "{signal:?}");
+        let left = names();
+        let is_unfinished = |name: &String| name.starts_with(".dfs-unfinished-");
+        assert!(left.iter().all(is_unfinished), "{signal:?}: {left:?}");
     }
+    system.ok(["get", "/large", "into/"]);
+    assert_eq!(names(), ["large"]);
+    let got = fs::metadata(system.path("into/large")).expect("there");
+    assert_eq!(got.len(), 600 << 20);
 }
 
 #[test]

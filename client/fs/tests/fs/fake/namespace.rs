@@ -129,7 +129,7 @@ impl Namespace {
             Op::Append(op) => (&op.path, if_lsn),
             Op::SetAttr(op) => (&op.path, if_lsn),
             Op::Remove(op) => (&op.path, if_lsn),
-            Op::Rename(op) => (&op.from, if_lsn),
+            Op::Copy(op) => (&op.to, if_lsn),
             _ => return Ok(()),
         };
         let at = path(at.clone());
@@ -169,7 +169,7 @@ impl Namespace {
             Op::Remove(remove) => self.remove(&path(remove.path), remove.recursive)?,
             Op::SetAttr(set) => self.set_attr(set)?,
             Op::Append(append) => self.append(append)?,
-            Op::Rename(rename) => self.rename_file(&path(rename.from), path(rename.to))?,
+            Op::Copy(copy) => self.copy_file(&path(copy.from), path(copy.to))?,
             other => return Err(refuse(Code::Invalid, format!("{other:?}").as_bytes())),
         };
         self.mutations += 1;
@@ -251,13 +251,11 @@ impl Namespace {
         })
     }
 
-    /// Over what is there, if that is a file too.
-    fn rename_file(&mut self, from: &[u8], to: Vec<u8>) -> Result<v1::Done, Refusal> {
+    /// Of the file as it is, because there is no past.
+    fn copy_file(&mut self, from: &[u8], to: Vec<u8>) -> Result<v1::Done, Refusal> {
         let node = self.nodes.get(from).filter(|n| n.kind == v1::Kind::File);
         let node = node.cloned().ok_or_else(|| refuse(Code::NotFound, from))?;
-        let done = self.put(to, node, true)?;
-        self.nodes.remove(from);
-        Ok(done)
+        self.put(to, node, true)
     }
 
     fn set_attr(&mut self, set: v1::SetAttr) -> Result<v1::Done, Refusal> {
