@@ -5,6 +5,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = [
         "handshake",
         "refusal",
+        "trace",
         "sequencer",
         "admin",
         "unit",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dfs_env::{Env, Space};
 use dfs_rpc::roles::{Answers, Connector, LogUnit, Requests};
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::v1::store_part::Part;
 use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
@@ -152,16 +153,18 @@ impl LogUnit for UnitRole {
     }
 
     async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
-        self.counted(metrics::STORE, self.store_parts(parts)).await
+        let span = self.span("unit.store");
+        let stored = span.run(self.counted(metrics::STORE, self.store_parts(&span, parts)));
+        stored.await.inspect_err(|refusal| span.refused(refusal))
     }
 
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
-        self.counted(metrics::LOAD, async {
+        let load = self.counted(metrics::LOAD, async {
             self.check_running()?;
             check_unit(&self.ledger.config, request.unit_id)?;
             self.extents.load(request).await
-        })
-        .await
+        });
+        self.span("unit.load").covers(load).await
     }
 
     async fn status(
@@ -196,7 +199,17 @@ impl UnitRole {
             .await
     }
 
-    async fn store_parts(&self, mut parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
+    fn span(&self, name: &'static str) -> Span {
+        let config = &self.ledger.config;
+        let who = Who::log_unit(config.node.node_id);
+        Span::here(&self.env, name, who).with("unit", config.unit_id)
+    }
+
+    async fn store_parts(
+        &self,
+        span: &Span,
+        mut parts: Requests<v1::StorePart>,
+    ) -> Result<v1::Stored, Refusal> {
         self.check_running()?;
         let first = self
             .env
@@ -212,6 +225,8 @@ impl UnitRole {
             ));
         };
         check_unit(&self.ledger.config, header.unit_id)?;
+        span.set("group", header.group);
+        span.set("bytes", header.length);
         self.extents.store(header, parts).await
     }
 

@@ -8,6 +8,7 @@ use crate::membership::pulses::Pulses;
 use crate::membership::watches::Watches;
 use crate::order::command::{Command, Kind};
 use crate::order::{Effects, Event, Order, Outcome};
+use crate::traced::Traced;
 use dfs_env::Env;
 use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
@@ -52,6 +53,8 @@ pub(crate) struct Seen {
     pub(crate) went_back: Option<Refusal>,
     /// Cuts held from which on closed stripes hold back none.
     pub(crate) set_aside_from: usize,
+    /// Sampled requests on their way to a cut.
+    pub(crate) traced: Traced,
     streams: u64,
     subscribers: Vec<mpsc::Sender<v1::LogEvent>>,
     units: BTreeMap<u64, UnitOutlet>,
@@ -184,6 +187,10 @@ impl Board {
         })
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Looks, or changes the leader's memory. `f` must not wait.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Seen) -> T) -> T {
         f(&mut self.seen.lock())
@@ -261,6 +268,7 @@ impl Board {
         seen.leads = leads;
         seen.holdings = Holdings::default();
         seen.pulses = Pulses::default();
+        seen.traced.forget();
         (seen.watches, seen.verdicts) = Default::default();
         seen.units.clear();
         self.tell_members(&seen);

@@ -10,6 +10,7 @@ use crate::raft::Group;
 use crate::raft::standing::Standing;
 use acquaint::acquaint;
 use dfs_env::Env;
+use dfs_rpc::trace::Span;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{ChangeMembers, Instant, ReadPolicy, ServerState};
 use std::collections::BTreeSet;
@@ -191,7 +192,10 @@ async fn carry_out(group: &Group, board: &Board) {
 async fn cut(group: &Group, board: &Board) {
     loop {
         while let Some(proposed) = next(board) {
-            if let Err(e) = group.client_write(proposed.into()).await {
+            let (kind, spans) = proposed;
+            let written = group.client_write(kind.into()).await;
+            drop(spans);
+            if let Err(e) = written {
                 debug!("a cut was not taken: {e}");
                 return;
             }
@@ -200,10 +204,14 @@ async fn cut(group: &Group, board: &Board) {
     }
 }
 
-fn next(board: &Board) -> Option<Kind> {
-    next_trim(board)
-        .map(Kind::Trim)
-        .or_else(|| next_cut(board).map(Kind::Cut))
+/// With the spans of the sampled requests whose records it cuts.
+fn next(board: &Board) -> Option<(Kind, Vec<Span>)> {
+    if let Some(trim) = next_trim(board) {
+        return Some((Kind::Trim(trim), Vec::new()));
+    }
+    let cut = next_cut(board)?;
+    let spans = board.with(|seen| seen.traced.proposed(board.env(), &cut.ends));
+    Some((Kind::Cut(cut), spans))
 }
 
 /// As far as pins allow; once done, there is nothing more until a pin moves (LOG.md §8).

@@ -8,7 +8,7 @@
 //! - `raft`: openraft, with its journal on segment files, its snapshots, its runtime, its ways to other voters.
 //! - `leader`: the cut loop and the watch over the silent.
 //! - [`SequencerRole`] (`role`): the door; one operation, one file. `admin`: who belongs to the group.
-//! - `metrics`: what is counted, and told.
+//! - `metrics`: what is counted, and told; `traced`: spans of sampled requests.
 //! - [`SequencerConfig`] (`config`); [`Seating`]: one that joins; [`Solitude`]: the group of one.
 //!
 //! # Invariants
@@ -35,6 +35,7 @@ mod raft;
 mod role;
 mod seating;
 mod solitude;
+mod traced;
 
 pub use config::{Redundancy, SequencerConfig};
 pub use metrics::METRICS;

@@ -16,7 +16,7 @@ pub(crate) const SUBSCRIBE: usize = place_of(KINDS, "subscribe");
 pub(crate) const END: usize = place_of(KINDS, "end");
 pub(crate) const ADMINISTER: usize = place_of(KINDS, "administer");
 pub(crate) const CHANGE_HISTORY: usize = place_of(KINDS, "change_history");
-const KINDS: &[&str] = &[
+pub(crate) const KINDS: &[&str] = &[
     "register",
     "keep_alive",
     "open_lane",

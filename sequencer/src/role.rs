@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use dfs_env::{Disk, Env};
 use dfs_rpc::metrics::Calls;
 use dfs_rpc::roles::{Answers, PeerConnector, Requests, Sequencer};
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::{Code, Refusal, v1};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
@@ -72,7 +73,10 @@ impl SequencerRole {
         peers: Arc<dyn PeerConnector>,
     ) -> Result<Arc<SequencerRole>, Refusal> {
         let board = Board::new(env.clone());
-        board.with(|seen| seen.set_aside_from = config.set_aside_from);
+        board.with(|seen| {
+            seen.set_aside_from = config.set_aside_from;
+            seen.traced.voter = config.voter;
+        });
         let (task_env, task_board) = (env.clone(), board.clone());
         let told = config.clone();
         // In a task of the group, because openraft finds its env in the task that runs it.
@@ -224,7 +228,13 @@ impl SequencerRole {
         kind: usize,
         asked: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
-        self.calls.counted(&self.env, kind, asked).await
+        let who = Who::sequencer(self.config.voter);
+        let span = Span::here(&self.env, "sequencer.request", who);
+        let span = span.with("kind", metrics::KINDS[kind]);
+        // Boxed: it would stand in this future once for each way through it.
+        let asked = Box::pin(asked);
+        span.covers(self.calls.counted(&self.env, kind, asked))
+            .await
     }
 
     /// What is counted, and how many wait for the end of the log.

@@ -13,6 +13,7 @@ use dfs_rpc::connector::NodeConnector;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What every command is given.
@@ -20,10 +21,13 @@ pub struct Call {
     pub env: Env,
     pub globals: Globals,
     pub output: Output,
-    /// Names this invocation in errors, in JSON and in what is logged.
+    /// Names this invocation in errors, in JSON, in what is logged, and in traces: a W3C trace id.
     pub request_id: String,
+    pub(crate) trace_id: u128,
     /// By profile; the first use connects.
     connected: Arc<tokio::sync::Mutex<BTreeMap<Option<String>, Cluster>>>,
+    /// The ways to them, also after they were closed; one for each profile.
+    reached: Arc<Mutex<Vec<Arc<NodeConnector>>>>,
     /// It belongs to a batch, which closes what was opened; said before its first failure.
     heading: Mutex<Option<String>>,
     is_part: bool,
@@ -32,6 +36,8 @@ pub struct Call {
     worst: Mutex<Exit>,
     /// What is being done, as the word behind `cannot`.
     doing: Mutex<&'static str>,
+    /// For errors that have the form of another program's.
+    id_told: AtomicBool,
 }
 
 /// An address with the cluster it is in: what commands work on.
@@ -99,7 +105,8 @@ pub fn say(line: &str) {
 
 impl Call {
     pub fn new(env: Env, globals: Globals, sink: Box<dyn Write + Send>) -> Call {
-        let request_id = format!("{:016x}", env.random_u64());
+        let trace_id = env.random_u128().max(1);
+        let request_id = format!("{trace_id:032x}");
         let output = Output::new(globals.output, globals.quiet, &request_id, sink);
         let output = output.null(globals.null);
         Call {
@@ -107,12 +114,15 @@ impl Call {
             globals,
             output,
             request_id,
+            trace_id,
             connected: Arc::default(),
+            reached: Arc::default(),
             heading: Mutex::default(),
             is_part: false,
             stdin_taken: false,
             worst: Mutex::new(Exit::Done),
             doing: Mutex::new("do"),
+            id_told: AtomicBool::new(false),
         }
     }
 
@@ -124,6 +134,7 @@ impl Call {
         part.heading = Mutex::new(Some(heading));
         if same_way {
             part.connected = self.connected.clone();
+            part.reached = self.reached.clone();
             part.is_part = true;
         }
         part
@@ -189,6 +200,13 @@ impl Call {
         match self.output.is_json() {
             true => say(&failure.json(&self.request_id).to_string()),
             false => say(failure.lines(&self.request_id).trim_end()),
+        }
+    }
+
+    /// Behind the first error that does not name the request itself.
+    pub(crate) fn tell_id(&self) {
+        if !self.id_told.swap(true, Ordering::Relaxed) {
+            say(&format!("  request_id {}", self.request_id));
         }
     }
 
@@ -302,6 +320,7 @@ impl Call {
         let found = self.profile(profile)?;
         let cluster = self.cluster_at(&found).await?;
         connected.insert(key, cluster.clone());
+        self.reached().push(cluster.connector.clone());
         Ok(cluster)
     }
 
@@ -383,6 +402,15 @@ impl Call {
             timeout: self.globals.timeout(),
             ..FsConfig::default()
         }
+    }
+
+    /// The ways to all clusters that were spoken with.
+    pub(crate) fn connectors(&self) -> Vec<Arc<NodeConnector>> {
+        self.reached().clone()
+    }
+
+    fn reached(&self) -> MutexGuard<'_, Vec<Arc<NodeConnector>>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes what was opened, so that sessions end now and not by their lease.

@@ -14,6 +14,7 @@
 //! - [`failure`], [`exit`]: what goes to standard error, and the exit code
 //! - `tellers.rs`, `rates.rs`, `doctor.rs`: figures of all processes, and what follows from them
 //! - `screen.rs`: what is drawn again and again: `status --watch`, `top`
+//! - `trace.rs`: what becomes of a trace
 //! - [`profile`]: where clusters are found; [`ask`]: questions; `progress`: bars
 //!
 //! # Invariants
@@ -59,6 +60,7 @@ mod sides;
 mod status;
 mod target;
 mod tellers;
+mod trace;
 mod transfer;
 mod walk;
 mod wrote;

@@ -25,7 +25,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) fs: Fs,
-    connector: Arc<NodeConnector>,
+    pub(crate) connector: Arc<NodeConnector>,
     env: Env,
 }
 

@@ -1,6 +1,7 @@
 //! One piece of an extent from one member, every byte of it checked (R1).
 
 use bytes::Bytes;
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::{Code, Refusal, limits, v1};
 use futures::StreamExt;
 
@@ -31,6 +32,19 @@ impl Piece {
 
 /// Exactly the bytes of `piece`, from this member.
 pub(crate) async fn load_from(
+    shared: &Shared,
+    member: &v1::UnitRef,
+    piece: &Piece,
+) -> Result<Vec<Bytes>, Refusal> {
+    let span = Span::here(&shared.env, "extents.load", Who::CLIENT)
+        .with("unit", member.unit_id)
+        .with("group", piece.extent.group)
+        .with("bytes", piece.length);
+    span.waits_for(|| format!("unit {}", member.unit_id));
+    span.covers(load_at(shared, member, piece)).await
+}
+
+async fn load_at(
     shared: &Shared,
     member: &v1::UnitRef,
     piece: &Piece,

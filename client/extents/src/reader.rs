@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dfs_env::Task;
+use dfs_rpc::trace::carried;
 use dfs_wire::v1::UnitState;
 use dfs_wire::{Code, Refusal, limits, v1};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -133,7 +134,7 @@ impl Reading {
                 }
             };
             if let Some(piece) = self.pieces.pop_front() {
-                let load = load(self.shared.clone(), piece);
+                let load = carried(load(self.shared.clone(), piece));
                 let task = self.shared.env.spawn("load-extent", load);
                 self.coming.push_back(Coming::Loading(Loading {
                     task,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dfs_rpc::roles::LogUnit;
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::{Code, Refusal, limits, v1};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
@@ -94,6 +95,20 @@ async fn store_in(shared: &Shared, holders: &Holders, cut: &Cut) -> Result<v1::E
 }
 
 async fn store_on(
+    shared: &Shared,
+    member: &v1::UnitRef,
+    header: v1::StoreHeader,
+    cut: &Cut,
+) -> Result<(), Refusal> {
+    let span = Span::here(&shared.env, "extents.store", Who::CLIENT)
+        .with("unit", member.unit_id)
+        .with("group", header.group)
+        .with("bytes", header.length);
+    span.waits_for(|| format!("unit {}", member.unit_id));
+    span.covers(store_at(shared, member, header, cut)).await
+}
+
+async fn store_at(
     shared: &Shared,
     member: &v1::UnitRef,
     header: v1::StoreHeader,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dfs_env::Task;
+use dfs_rpc::trace::carried;
 use dfs_wire::{Refusal, limits, v1};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -116,7 +117,7 @@ impl Writer {
         let length = u64::from(cut.length);
         self.stored.crc32c = combine(self.stored.crc32c, cut.crc32c, length);
         self.stored.size += length;
-        let storing = store(self.shared.clone(), cut, self.redundancy);
+        let storing = carried(store(self.shared.clone(), cut, self.redundancy));
         self.in_flight
             .push_back(self.shared.env.spawn("store-extent", async move {
                 let stored = storing.await;

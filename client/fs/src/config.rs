@@ -19,6 +19,9 @@ pub struct FsConfig {
     pub write_bytes: u64,
     /// Bytes that are loaded ahead of readers, in all.
     pub ahead_bytes: u64,
+    /// Of operations that belong to no sampled request, the part that begins one: 0 none, 1 each
+    /// (deploy/TRACES.md).
+    pub trace_ratio: f64,
 }
 
 impl Default for FsConfig {
@@ -32,6 +35,7 @@ impl Default for FsConfig {
             attempt_timeout: Duration::from_secs(3),
             write_bytes: 64 << 20,
             ahead_bytes: 32 << 20,
+            trace_ratio: 0.0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Speaking with materializers: which one, over which stream, and again until the deadline.
 
 mod backoff;
+mod kinds;
 mod link;
 mod places;
 mod reading;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use dfs_env::Env;
 use dfs_rpc::roles::Connector;
+use dfs_rpc::trace::{Span, TraceContext, Who, current};
 use dfs_wire::v1::request::Op;
 use dfs_wire::{Refusal, v1};
 use parking_lot::Mutex;
@@ -18,6 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub(crate) use backoff::Backoff;
+pub(crate) use kinds::kind_of;
 pub(crate) use link::Failed;
 pub(crate) use places::Places;
 pub(crate) use reading::{asks_again, silent};
@@ -54,6 +57,18 @@ impl Dialog {
         deadline.saturating_duration_since(self.env.now())
     }
 
+    /// A step of the request that the running task works for, or the first of one by chance.
+    pub(crate) fn step(&self, name: &'static str) -> Span {
+        let ratio = self.config.trace_ratio;
+        if current().is_some() || ratio <= 0.0 {
+            return Span::here(&self.env, name, Who::CLIENT);
+        }
+        match (self.env.random_u64() as f64) < ratio * u64::MAX as f64 {
+            true => Span::root(&self.env, self.env.random_u128().max(1), name, Who::CLIENT),
+            false => Span::default(),
+        }
+    }
+
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.env.clone())
     }
@@ -77,6 +92,7 @@ impl Dialog {
             gid: self.config.gid,
             slot,
             op: Some(op),
+            trace: current().map(TraceContext::to_wire),
         };
         link.ask(request).await
     }

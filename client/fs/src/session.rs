@@ -8,7 +8,9 @@ mod slots;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dfs_rpc::trace::TraceContext;
 use dfs_wire::{Code, Refusal, v1};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -42,12 +44,16 @@ struct State {
     trouble: Option<Refusal>,
 }
 
+type Asker = Arc<Mutex<Option<TraceContext>>>;
+
 /// The handle; the work is done by the task in `keeper.rs`.
 pub(crate) struct Session {
     dialog: Arc<Dialog>,
     state: watch::Receiver<State>,
     /// A grant of at least this generation is wanted.
     wanted: watch::Sender<u64>,
+    /// The sampled request that wanted it last.
+    asker: Asker,
     keeper: dfs_env::Task<()>,
     fresh: Arc<Fresh>,
 }
@@ -57,12 +63,15 @@ impl Session {
         let (publish, state) = watch::channel(State::default());
         let (wanted, demand) = watch::channel(0);
         let fresh = Arc::<Fresh>::default();
-        let keep = keeper::Keeper::new(dialog.clone(), publish, demand, fresh.clone()).run();
+        let asker = Asker::default();
+        let keep = keeper::Keeper::new(dialog.clone(), publish, demand, fresh.clone());
+        let keep = keep.asked_by(asker.clone()).run();
         let keeper = dialog.env.spawn("session", keep);
         Session {
             dialog,
             state,
             wanted,
+            asker,
             keeper,
             fresh,
         }
@@ -104,6 +113,10 @@ impl Session {
         generation: u64,
         deadline: Instant,
     ) -> Result<Grant, Refusal> {
+        let span = self.dialog.step("fs.session");
+        if let Some(context) = span.context() {
+            *self.asker.lock() = Some(context);
+        }
         let mut state = self.state.clone();
         self.wanted.send_if_modified(|wanted| {
             let newer = *wanted <= generation;

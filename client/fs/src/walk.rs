@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use dfs_env::Task;
+use dfs_rpc::trace::carried;
 use dfs_wire::{Code, Refusal};
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -114,12 +115,14 @@ impl Walk {
                 return;
             };
             let (fs, when) = (self.fs.clone(), self.when);
-            self.listing
-                .push_back(self.fs.env().spawn("walk", async move {
+            self.listing.push_back(self.fs.env().spawn(
+                "walk",
+                carried(async move {
                     let asked = fs.list(&todo.directory, when, &todo.after, PAGE_ENTRIES);
                     let page = asked.await;
                     (todo, page)
-                }));
+                }),
+            ));
         }
     }
 

@@ -47,6 +47,8 @@ struct Kept {
 pub(crate) struct Send {
     pub(crate) first_idx: u64,
     pub(crate) frames: Vec<Bytes>,
+    /// Of these frames.
+    pub(crate) traces: Vec<v1::FrameTrace>,
 }
 
 /// What a cut settled.
@@ -197,6 +199,7 @@ impl Machine {
         }
         let mut in_flight = self.bytes_between(staged_idx, sent_idx);
         let (mut frames, mut bytes, mut end_idx) = (Vec::new(), 0, sent_idx);
+        let mut traces = Vec::new();
         for kept in self.kept.range(self.position(sent_idx)..) {
             let length = kept.bytes();
             let has_room = in_flight == 0 || (!full && in_flight + length as u64 <= window_bytes);
@@ -204,13 +207,18 @@ impl Machine {
                 break;
             }
             frames.push(kept.frozen.frame.bytes().clone());
+            traces.extend(kept.frozen.trace());
             bytes += length;
             in_flight += length as u64;
             end_idx = kept.frozen.frame.end_idx();
         }
         self.units[unit].sent_idx = end_idx;
         let first_idx = self.floor(sent_idx);
-        (!frames.is_empty()).then_some(Send { first_idx, frames })
+        (!frames.is_empty()).then_some(Send {
+            first_idx,
+            frames,
+            traces,
+        })
     }
 
     /// True when the unit has not staged all that was sent to it.

@@ -1,6 +1,7 @@
 //! The contract of the shared log: what goes in, what comes out.
 use async_trait::async_trait;
 use bytes::Bytes;
+use dfs_rpc::trace::TraceContext;
 use dfs_wire::frame::Frame;
 use dfs_wire::{Refusal, Tag, v1};
 
@@ -43,6 +44,8 @@ pub struct Draft {
     pub record: Bytes,
     /// LOG-U8: taken also when the disk is full.
     pub privileged: bool,
+    /// The request that it is for, if that is sampled: units and the sequencer are told.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a follower wants.

@@ -3,8 +3,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dfs_rpc::trace::{FRAME_REQUESTS_MAX, TraceContext};
 use dfs_wire::frame::{Frame, FrameDraft, Order};
 use dfs_wire::limits::{FRAME_BODY_BYTES, FRAME_RECORDS_MAX};
+use dfs_wire::v1;
 
 use crate::appender::{FrameOutcome, Ticket, cost};
 use crate::outcome::Outcome;
@@ -20,6 +22,21 @@ pub(crate) struct Frozen {
     pub(crate) outcome: Arc<FrameOutcome>,
     /// What it holds of the window.
     pub(crate) cost: usize,
+    /// Sampled requests that it serves, at most [`FRAME_REQUESTS_MAX`].
+    pub(crate) traces: Vec<TraceContext>,
+}
+
+impl Frozen {
+    /// For whom it is, if for anybody who is sampled.
+    pub(crate) fn trace(&self) -> Option<v1::FrameTrace> {
+        let header = &self.frame.header;
+        (!self.traces.is_empty()).then(|| v1::FrameTrace {
+            lane: header.lane,
+            end_idx: self.frame.end_idx(),
+            requests: self.traces.iter().map(|trace| trace.to_wire()).collect(),
+            others: header.count - self.traces.len() as u32,
+        })
+    }
 }
 
 pub(crate) struct Tail {
@@ -40,6 +57,7 @@ struct Open {
     body_bytes: usize,
     cost: usize,
     outcome: Arc<FrameOutcome>,
+    traces: Vec<TraceContext>,
 }
 
 impl Tail {
@@ -78,6 +96,7 @@ impl Tail {
             order,
             record,
             privileged,
+            trace,
         } = draft;
         let open = self.open.get_or_insert_with(|| Open {
             draft: FrameDraft {
@@ -91,7 +110,11 @@ impl Tail {
             body_bytes: 0,
             cost: 0,
             outcome: Outcome::new(),
+            traces: Vec::new(),
         });
+        if open.traces.len() < FRAME_REQUESTS_MAX {
+            open.traces.extend(trace);
+        }
         let offset = open.draft.records.len() as u64;
         let nth = self.before + self.end_idx + offset;
         let ticket = Ticket::new(&open.outcome, nth, offset);
@@ -117,6 +140,7 @@ impl Tail {
             frame,
             outcome: open.outcome,
             cost: open.cost,
+            traces: open.traces,
         })
     }
 

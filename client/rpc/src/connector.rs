@@ -2,9 +2,11 @@
 use crate::leading::{Dial, Leading};
 use crate::remote::{
     Connection, RemoteFigures, RemoteLogUnit, RemoteMaterializer, RemotePeer, RemoteSequencer,
+    keep_spans, spans,
 };
 use crate::roles::{Connector, Figures, LogUnit, Materializer, Peer, PeerConnector, Sequencer};
 use crate::serve::SharedRoles;
+use crate::trace::ring;
 use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_wire::limits::PROTOCOL_VERSION;
@@ -79,6 +81,36 @@ impl NodeConnector {
     pub async fn figures(&self, address: &str) -> Result<Arc<dyn Figures>, Refusal> {
         let connection = self.connection(address).await?;
         Ok(Arc::new(RemoteFigures::new(connection)))
+    }
+
+    /// What the process there keeps of a request.
+    pub async fn spans(&self, address: &str, trace_id: u128) -> Result<v1::SpansAnswer, Refusal> {
+        if self.is_own(address) {
+            return Ok(v1::SpansAnswer {
+                spans: ring::spans_of(trace_id, self.env.now()),
+                left_out: ring::left_out(),
+            });
+        }
+        spans(&self.connection(address).await?, trace_id).await
+    }
+
+    /// Leaves what this process has seen of a request with one that it is connected to.
+    pub async fn leave_spans(
+        &self,
+        trace_id: u128,
+        spans: Vec<v1::TracedSpan>,
+    ) -> Result<(), Refusal> {
+        let connections = self
+            .connections
+            .lock()
+            .values()
+            .cloned()
+            .collect::<Vec<_>>();
+        let whole = connections.iter().find(|kept| !kept.is_broken());
+        match whole {
+            Some(connection) => keep_spans(connection, trace_id, spans).await,
+            None => Ok(()), // it has spoken with nobody
+        }
     }
 
     fn is_own(&self, address: &str) -> bool {

@@ -7,6 +7,7 @@
 //! - [`remote`]: roles of other processes, as the same traits
 //! - [`connector`]: local roles directly, others over kept connections
 //! - [`leading`]: which of several sequencers leads
+//! - [`trace`]: which request something is done for
 //! - [`status`]: a refusal as a gRPC status with `ErrorInfo`, and back
 //!
 //! Invariants: R1 a connection carries nothing before its handshake has agreed. R2 a refusal comes out of a status
@@ -19,3 +20,4 @@ pub mod remote;
 pub mod roles;
 pub mod serve;
 pub mod status;
+pub mod trace;

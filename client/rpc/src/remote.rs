@@ -4,16 +4,19 @@ mod log_unit;
 mod materializer;
 mod peer;
 mod sequencer;
+mod traces;
 
 pub(crate) use figures::RemoteFigures;
 pub(crate) use log_unit::RemoteLogUnit;
 pub(crate) use materializer::RemoteMaterializer;
 pub(crate) use peer::RemotePeer;
 pub(crate) use sequencer::RemoteSequencer;
+pub(crate) use traces::{keep_spans, spans};
 
 use crate::roles::{Answers, Requests};
 use crate::serve::{CONNECTION_WINDOW_BYTES, KEEPALIVE, STREAM_WINDOW_BYTES};
 use crate::status::{from_status, is_transport};
+use crate::trace::told_to;
 use dfs_wire::limits::PROTOCOL_VERSION;
 use dfs_wire::v1::handshake_client::HandshakeClient;
 use dfs_wire::{Code, Refusal, v1};
@@ -115,9 +118,14 @@ fn reason(error: &dyn std::error::Error) -> String {
 
 /// A unary request with the deadline of small calls.
 pub(crate) fn call<T>(message: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
+    let mut request = told_to(tonic::Request::new(message));
     request.set_timeout(CALL_TIMEOUT);
     request
+}
+
+/// The opening of a stream, or a call with a deadline of its own.
+pub(crate) fn opening<T>(message: T) -> tonic::Request<T> {
+    told_to(tonic::Request::new(message))
 }
 
 /// A stream with a name: a boxed one as such confuses the borrow checker in tonic's generic calls.

@@ -5,6 +5,7 @@ mod log_unit;
 mod materializer;
 mod peer;
 mod sequencer;
+mod traces;
 
 use crate::roles::{Answers, Figures, LogUnit, Materializer, Peer, Requests, Sequencer};
 use crate::status::to_status;
@@ -16,6 +17,7 @@ use dfs_wire::v1::log_unit_server::LogUnitServer;
 use dfs_wire::v1::materializer_server::MaterializerServer;
 use dfs_wire::v1::peer_server::PeerServer;
 use dfs_wire::v1::sequencer_server::SequencerServer;
+use dfs_wire::v1::traces_server::TracesServer;
 use dfs_wire::{Code, Refusal, v1};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
@@ -106,10 +108,11 @@ pub async fn serve(
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(
-            MaterializerServer::new(front)
+            MaterializerServer::new(front.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         )
+        .add_service(TracesServer::new(front).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(incoming, stop.boxed())
         .await
 }

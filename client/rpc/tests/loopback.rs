@@ -92,6 +92,7 @@ async fn streams_and_refusals_arrive_as_they_were_sent() {
         lane: 3,
         first_idx,
         frames: vec![vec![0; 100_000].into(); 5],
+        traces: Vec::new(),
     };
     let sent = futures::stream::iter([request(0), request(5)]);
     let mut credits = unit.append(sent.boxed()).await.expect("taken");

@@ -60,6 +60,8 @@ struct Ended {
     number: u64,
     text: String,
     exit: Exit,
+    /// Each line is a request of its own.
+    request_id: String,
     output: Vec<u8>,
 }
 
@@ -153,14 +155,22 @@ async fn one(call: &Call, line: Line, from_stdin: bool) -> Ended {
             false => part,
         }
     };
-    let exit = match parsed(&text, words) {
-        Ok((globals, command)) => Box::pin(dfs_cli::run(&part(globals), command)).await,
-        Err(failure) => part(Globals::default()).end(Err(failure)),
+    let (exit, request_id) = match parsed(&text, words) {
+        Ok((globals, command)) => {
+            let part = part(globals);
+            let exit = Box::pin(dfs_cli::run(&part, command)).await;
+            (exit, part.request_id)
+        }
+        Err(failure) => {
+            let part = part(Globals::default());
+            (part.end(Err(failure)), part.request_id)
+        }
     };
     Ended {
         number,
         text,
         exit,
+        request_id,
         output: output.take(),
     }
 }
@@ -199,6 +209,7 @@ fn tell(call: &Call, ended: &Ended) -> Outcome {
         let output = String::from_utf8_lossy(&ended.output).into_owned();
         let fields = json!({
             "line": number, "command": ended.text, "exit": exit, "output": output,
+            "request_id": ended.request_id,
         });
         return call.output.object("Line", fields);
     }

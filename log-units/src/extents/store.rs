@@ -7,6 +7,7 @@ use bytes::Bytes;
 use dfs_env::Env;
 use dfs_rpc::metrics::{Spread, Tally};
 use dfs_rpc::roles::Requests;
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::limits::{EXTENT_BYTES_MAX, PART_BYTES_MAX};
 use dfs_wire::v1::store_part::Part;
 use dfs_wire::{Code, Refusal, v1};
@@ -42,6 +43,8 @@ pub(crate) struct Extents {
     pub(crate) syncs: Arc<Spread>,
     pub(crate) stored_bytes: Arc<Tally>,
     pub(crate) loaded_bytes: Arc<Tally>,
+    unit_id: u64,
+    who: Who,
 }
 
 impl Extents {
@@ -68,6 +71,8 @@ impl Extents {
             syncs,
             stored_bytes: Arc::default(),
             loaded_bytes: Arc::default(),
+            unit_id: config.unit_id,
+            who: Who::log_unit(config.node.node_id),
         })
     }
 
@@ -156,6 +161,8 @@ impl Extents {
     }
 
     async fn finish(&self, id: Id, entry: Entry, room: Room) -> Result<(), Refusal> {
+        let span = Span::here(&self.env, "unit.extent_fsync", self.who).with("unit", self.unit_id);
+        span.waits_for(|| "its own disk".into());
         let (reply, done) = oneshot::channel();
         // Reserved before the room counts as filled: a cancelled wait gives it up.
         let order = self.orders.reserve().await.map_err(|_| self.ended())?;

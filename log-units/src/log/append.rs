@@ -67,9 +67,10 @@ impl Intake {
         Ok(())
     }
 
-    async fn take(&mut self, request: v1::AppendRequest) -> Result<(), Refusal> {
+    async fn take(&mut self, mut request: v1::AppendRequest) -> Result<(), Refusal> {
         crate::service::check_unit(&self.ledger.config, request.unit_id)?;
         let bytes = room_for(&request.frames);
+        let traces = std::mem::take(&mut request.traces);
         let (lane, frames) = (request.lane, parse(request)?);
         // Back-pressure: waits while too much is staged (of all lanes).
         let room = self.ledger.room.clone().acquire_many_owned(bytes).await;
@@ -77,6 +78,7 @@ impl Intake {
         let append = Append {
             lane,
             frames,
+            traces,
             board: self.board.clone(),
             room,
         };

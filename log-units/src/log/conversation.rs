@@ -161,8 +161,10 @@ impl Reports {
                 return None;
             }
             self.tellable.mark_unchanged();
-            if let Some(durable) = self.ledger.state.lock().durable(self.number) {
-                return Some(durable);
+            let durable = self.ledger.state.lock().durable(self.number);
+            if let Some(durable) = durable {
+                let traces = self.ledger.take_traces();
+                return Some(v1::Durable { traces, ..durable });
             }
             tokio::select! {
                 biased;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use dfs_rpc::trace::FRAMES_FOLLOWED_MAX;
 use dfs_segment::Reader;
+use dfs_wire::v1;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -26,6 +28,8 @@ pub(crate) struct Ledger {
     pub(crate) room: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     pub(crate) failure: Failure,
+    /// Durable frames of sampled requests, that the sequencer has not been told of.
+    traces: Mutex<Vec<v1::FrameTrace>>,
     /// Something that a scan may wait for has changed.
     readable: watch::Sender<u64>,
     /// Something that the sequencer has to be told has changed.
@@ -43,10 +47,23 @@ impl Ledger {
             room: Arc::new(Semaphore::new(STAGED_BYTES_MAX)),
             metrics: Metrics::default(),
             failure,
+            traces: Mutex::default(),
             readable: watch::Sender::new(0),
             tellable: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// Passed over when nobody has fetched what is there: the sequencer is away.
+    pub(crate) fn trace(&self, frame: v1::FrameTrace) {
+        let mut traces = self.traces.lock();
+        if traces.len() < FRAMES_FOLLOWED_MAX {
+            traces.push(frame);
+        }
+    }
+
+    pub(crate) fn take_traces(&self) -> Vec<v1::FrameTrace> {
+        std::mem::take(&mut self.traces.lock())
     }
 
     pub(crate) fn now_readable(&self) {

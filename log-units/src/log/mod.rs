@@ -7,7 +7,7 @@
 //! - `read.rs`: one frame, read back and verified; `fetch.rs`: given to another unit
 //! - `repair.rs`: what is missing or damaged here, fetched from others; `scrub.rs`: damage looked for
 //! - `conversation.rs`: with the sequencer
-//! - `ledger.rs`: what these share
+//! - `ledger.rs`: what these share; `traced.rs`: spans of sampled requests
 pub(crate) mod append;
 pub(crate) mod board;
 pub(crate) mod cache;
@@ -22,3 +22,4 @@ pub(crate) mod round;
 pub(crate) mod scan;
 pub(crate) mod scrub;
 pub(crate) mod stream;
+pub(crate) mod traced;

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::log::board::Board;
 use crate::log::ledger::Ledger;
 use crate::log::round::{Room, Round, Rounds, StagedFrame, Writing};
+use crate::log::traced::{Traced, of_frame};
 use crate::unit::lane::{Mends, Staged};
 use crate::unit::note::Note;
 use crate::unit::recover::synced_stamp;
@@ -42,6 +43,8 @@ pub(crate) enum Order {
 pub(crate) struct Append {
     pub(crate) lane: u64,
     pub(crate) frames: Vec<Frame>,
+    /// Of these frames.
+    pub(crate) traces: Vec<v1::FrameTrace>,
     pub(crate) board: Arc<Board>,
     /// Room for their bytes, given back once they are durable.
     pub(crate) room: OwnedSemaphorePermit,
@@ -119,8 +122,9 @@ impl Owner {
                 biased;
                 Some(ended) = OptionFuture::from(writing.as_mut()) => {
                     writing = None;
-                    if let Some(round) = self.rounds.end(ended)? {
+                    if let Some(mut round) = self.rounds.end(ended)? {
                         self.place(&round);
+                        self.trace_durable(&mut round);
                         self.report(&round);
                     }
                 }
@@ -208,6 +212,7 @@ impl Owner {
                 frame,
                 mends,
                 _room: room.clone(),
+                traced: None,
             });
         }
         drop(state);
@@ -220,6 +225,7 @@ impl Owner {
         let Append {
             lane,
             frames,
+            mut traces,
             board,
             room,
         } = append;
@@ -243,10 +249,16 @@ impl Owner {
                     Some(Staged::Taken) => {
                         let frame = Arc::new(frame);
                         self.ledger.cache.insert(frame.clone());
+                        let traced = of_frame(&mut traces, frame.end_idx()).map(|trace| {
+                            let stripe = state.lane(lane).and_then(|lane| lane.stripe);
+                            let config = &self.ledger.config;
+                            Traced::begin(&self.env, config, &frame.header, stripe, trace)
+                        });
                         self.staged.push_back(StagedFrame {
                             frame,
                             mends: false,
                             _room: room.clone(),
+                            traced,
                         });
                     }
                     Some(Staged::Duplicate) => {}
@@ -355,6 +367,15 @@ impl Owner {
             .iter()
             .map(|staged| staged.frame.bytes().len() as u64);
         metrics.bytes.add(bytes.sum());
+    }
+
+    /// The next report tells the sequencer for whom these frames are.
+    fn trace_durable(&self, round: &mut Round) {
+        for staged in &mut round.frames {
+            if let Some(traced) = staged.traced.take() {
+                self.ledger.trace(traced.durable());
+            }
+        }
     }
 
     /// LOG-I3: after a successful fdatasync, never before.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::log::entries::{KIND_FRAME, encode_note};
 use crate::log::ledger::Ledger;
+use crate::log::traced::Traced;
 use crate::unit::note::Note;
 
 /// One round: long enough that the sync dominates, short enough that it is soon over.
@@ -36,6 +37,8 @@ pub(crate) struct StagedFrame {
     /// It takes the place of a damaged one once it is durable; till then the index does not know it.
     pub(crate) mends: bool,
     pub(crate) _room: Arc<Room>,
+    /// It holds records of sampled requests.
+    pub(crate) traced: Option<Box<Traced>>,
 }
 
 /// Held until the last frame of an order is durable or dropped.
@@ -114,6 +117,7 @@ impl Rounds {
         if round.frames.is_empty() && round.notes.is_empty() {
             return Ok(None);
         }
+        self.trace_sync(&mut round);
         self.unmarked_since = None;
         let Some(mut writer) = self.writer.take() else {
             return Ok(None);
@@ -132,6 +136,14 @@ impl Rounds {
                 committed,
             }
         })))
+    }
+
+    fn trace_sync(&self, round: &mut Round) {
+        let frames = round.frames.len();
+        let traced = round.frames.iter_mut();
+        for traced in traced.filter_map(|staged| staged.traced.as_mut()) {
+            traced.syncs(&self.env, &self.ledger.config, frames);
+        }
     }
 
     /// Where the stream would begin if everything that is not needed were released; `None` while that

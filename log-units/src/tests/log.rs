@@ -90,6 +90,7 @@ fn frames_that_arrive_damaged_or_misplaced_are_refused() {
                 lane,
                 first_idx,
                 frames,
+                traces: Vec::new(),
             };
             let requests = futures::stream::iter([request]).boxed();
             let mut credits = rig.role.append(requests).await.expect("a stream");

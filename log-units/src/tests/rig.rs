@@ -355,6 +355,7 @@ impl Appender {
             lane: self.lane,
             first_idx: frames.first().map_or(0, |frame| frame.header.first_idx),
             frames: frames.iter().map(|frame| frame.bytes().clone()).collect(),
+            traces: Vec::new(),
         };
         let sent = self
             .requests

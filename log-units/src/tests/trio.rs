@@ -209,6 +209,7 @@ impl Trio {
             lane: 1,
             first_idx: frames.first().map_or(0, |frame| frame.header.first_idx),
             frames: frames.iter().map(|frame| frame.bytes().clone()).collect(),
+            traces: Vec::new(),
         };
         let requests: Requests<_> = stream::iter([request]).chain(stream::pending()).boxed();
         let credits = self.role(unit).append(requests).await;

@@ -66,6 +66,7 @@ impl Unit {
             whole_lanes,
             whole_stripes,
             torn_stripes,
+            traces: Vec::new(),
         })
     }
 

@@ -115,6 +115,7 @@ impl Shard {
             order: None,
             record: planned.encoded,
             privileged: false,
+            trace: None,
         };
         match lane.try_append(draft) {
             Ok(Ok(_)) => self.digests.told_lsn = Some(newest),

@@ -107,6 +107,10 @@ impl Counted {
             since,
         }
     }
+
+    pub(crate) fn kind(self) -> &'static str {
+        KINDS.get(self.kind).copied().unwrap_or("other")
+    }
 }
 
 fn consistency(view: v1::View) -> usize {

@@ -11,7 +11,7 @@
 //! - `sweep.rs`: rows below the floor are let go of
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
-//! - `metrics.rs`: what is counted, and told
+//! - `metrics.rs`: what is counted, and told; `traced.rs`: spans of sampled requests
 //! - `hub.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
 mod config;
 mod digests;
@@ -34,6 +34,7 @@ mod streams;
 mod suspect;
 mod sweep;
 mod terms;
+mod traced;
 mod unreadable;
 mod upkeep;
 mod views;

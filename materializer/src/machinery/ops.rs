@@ -1,6 +1,7 @@
 //! What the shard loop works on: from arrival to answer, one entry each.
 use std::collections::BTreeMap;
 
+use dfs_rpc::trace::{Span, TraceContext};
 use dfs_wire::{Code, Refusal, v1};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -74,6 +75,15 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Instant,
 }
 
+impl Waiter {
+    fn trace(&self) -> Option<TraceContext> {
+        match &self.asker {
+            Asker::Stream(reply) => reply.trace(),
+            Asker::Task(_) => None,
+        }
+    }
+}
+
 /// What enters the loop.
 pub(crate) struct Arrival {
     pub(crate) work: Work,
@@ -87,6 +97,10 @@ pub(crate) struct Op {
     pub(crate) waiters: Vec<Waiter>,
     /// Appended: from here on only the fold decides (FOLD-G4).
     pub(crate) appended: bool,
+    /// The sampled request that brought it.
+    pub(crate) trace: Option<TraceContext>,
+    /// What it goes through now.
+    pub(crate) span: Span,
 }
 
 /// All that is not answered yet.
@@ -108,6 +122,8 @@ impl Ops {
             by,
             waiters: Vec::with_capacity(1),
             appended: false,
+            trace: waiter.as_ref().and_then(Waiter::trace),
+            span: Span::default(),
         };
         self.wait_in(&mut op, waiter);
         self.by_id.insert(id, op);

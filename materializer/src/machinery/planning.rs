@@ -46,6 +46,7 @@ impl Shard {
                 }
                 _ => {
                     let id = self.ops.add(arrival);
+                    self.trace_queued(id);
                     self.queue.push_back(id);
                     return Ok(());
                 }
@@ -89,6 +90,7 @@ impl Shard {
             Slot::New => {
                 let id = self.ops.add(arrival);
                 self.sessions.seen(session, at, seq, attempt, id);
+                self.trace_queued(id);
                 self.queue.push_back(id);
                 return Ok(());
             }
@@ -355,11 +357,16 @@ impl Shard {
         gives: Gives,
         privileged: bool,
     ) -> Result<(), Refusal> {
+        let Office::Primary(primary) = &self.office else {
+            return Ok(());
+        };
+        let span = self.trace_append(id, primary.term, primary.appender.lane());
         let Office::Primary(primary) = &mut self.office else {
             return Ok(());
         };
         let store_full = self.hub.store_full.load(Ordering::Relaxed);
         if !privileged && (store_full || !primary.appender.room().is_enough()) {
+            span.discard();
             self.refuse_by_term(id, no_space(store_full));
             return Ok(());
         }
@@ -369,6 +376,7 @@ impl Shard {
             order: planned.ordered.then_some((SHARD, primary.term)),
             record: planned.encoded.clone(),
             privileged,
+            trace: span.context(),
         };
         let has_room = primary.in_flight.len() < IN_FLIGHT_MAX;
         let taken = if has_room {
@@ -397,8 +405,10 @@ impl Shard {
                 if let Some(op) = self.ops.get_mut(id) {
                     op.appended = true;
                 }
+                self.trace_appended(id, span);
             }
             Ok(Err(_full)) => {
+                span.discard();
                 self.held = true;
                 self.queue.push_front(id);
             }

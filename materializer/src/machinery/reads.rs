@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dfs_rpc::trace::{Span, Who};
 use dfs_wire::v1::request::Op as Asked;
 use dfs_wire::v1::view::View as Wanted;
 use dfs_wire::{Code, Refusal, v1};
@@ -53,10 +54,12 @@ async fn serve_at(hub: Arc<Hub>, view: v1::View, reads: Vec<Read>) {
     let compares = reads
         .iter()
         .all(|read| matches!(read.asked, Asked::Digest(_)));
+    let spans = views_of(&hub, &reads);
     let seen = match compares {
         true => Ok(hub.held()),
         false => hub.env.timeout(wait, hub.seen(&view, deadline)).await,
     };
+    drop(spans);
     let seen = seen.unwrap_or_else(|_| Err(too_late()));
     for (n, read) in reads.into_iter().enumerate() {
         if n % READS_PER_TURN == READS_PER_TURN - 1 {
@@ -73,6 +76,18 @@ async fn serve_at(hub: Arc<Hub>, view: v1::View, reads: Vec<Read>) {
             }
         }
     }
+}
+
+/// Those of sampled requests wait for the same state together with the others.
+fn views_of(hub: &Hub, reads: &[Read]) -> Vec<Span> {
+    let who = Who::materializer(hub.owner.node_id);
+    let traced = reads.iter().filter_map(|read| read.reply.trace());
+    let view = |trace| {
+        let span = Span::begin(&hub.env, Some(trace), "materializer.view", who);
+        span.waits_for(|| "the log's end, and the fold up to it".into());
+        span.with("reads", reads.len())
+    };
+    traced.map(view).collect()
 }
 
 fn serve_one(hub: &Arc<Hub>, seen: &Seen, read: Read) {

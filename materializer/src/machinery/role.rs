@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use dfs_env::Env;
 use dfs_log::SharedLog;
 use dfs_rpc::roles::{Answers, Materializer, Requests};
+use dfs_rpc::trace::{Span, TraceContext, Who};
 use dfs_wire::v1::request::Op as Asked;
 use dfs_wire::{Code, Refusal, v1};
 use futures::StreamExt;
@@ -225,7 +226,8 @@ async fn take_in(hub: &Arc<Hub>, stream: &Arc<Stream>, requests: Vec<v1::Request
     let now = hub.env.now();
     let (mut reads, mut arrivals) = (Vec::new(), Vec::new());
     for mut request in requests {
-        let reply = stream.reply_to(request.id, Counted::of(&request, now));
+        let counted = Counted::of(&request, now);
+        let reply = stream.reply_to(request.id, counted, span_of(hub, &request, counted));
         let deadline = now + deadline_of(&request);
         match request.op.take() {
             None => reply.refuse(invalid("it asks for nothing")),
@@ -260,6 +262,12 @@ async fn take_in(hub: &Arc<Hub>, stream: &Arc<Stream>, requests: Vec<v1::Request
     if !arrivals.is_empty() {
         let _ = hub.arrivals.send(arrivals).await; // the loop ended: the replies say so
     }
+}
+
+fn span_of(hub: &Hub, request: &v1::Request, counted: Counted) -> Span {
+    let context = TraceContext::from_wire(request.trace.as_ref());
+    let who = Who::materializer(hub.owner.node_id);
+    Span::begin(&hub.env, context, "materializer.request", who).with("kind", counted.kind())
 }
 
 fn arrival_of(

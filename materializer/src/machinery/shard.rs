@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     pub(crate) folded_ticket: u64,
     /// Folded, not committed.
     outcomes: Vec<Outcome>,
+    /// When what is being folded was heard of.
+    heard: Instant,
     /// Of a term that is over.
     pub(crate) orphans: Option<Orphans>,
     pub(crate) upkeep: super::upkeep::Upkeep,
@@ -163,6 +165,7 @@ impl Shard {
         let settings_lsn = state::settings_lsn(&snapshot).map_err(view_failed)?;
         hub.settings_lsn.store(settings_lsn, Ordering::Relaxed);
         hub.published.publish(snapshot);
+        let hub_now = hub.env.now();
         Ok(Shard {
             hub,
             genesis,
@@ -179,6 +182,7 @@ impl Shard {
             sessions: Sessions::default(),
             last_ticket: 0,
             folded_ticket: 0,
+            heard: hub_now,
             outcomes: Vec::new(),
             orphans: None,
             upkeep,
@@ -344,6 +348,7 @@ impl Shard {
 
     /// LOG-I14: one batch is committed whole, published, and only then answered (LOG-I9).
     async fn fold(&mut self, batch: Batch) -> Result<(), Refusal> {
+        self.heard = self.hub.env.now();
         for event in batch.events {
             let Event::Frame(at) = event else { continue };
             let (lane, first_idx) = (at.frame.header.lane, at.frame.header.first_idx);
@@ -451,6 +456,7 @@ impl Shard {
         {
             primary.overlay.folded(ticket);
         }
+        self.trace_folded(op, self.heard, lsn);
         self.upkeep.landed(ticket);
         self.folded_ticket = self.folded_ticket.max(ticket.0);
         self.refusals.landed(ticket.0, lsn);

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dfs_env::Env;
+use dfs_rpc::trace::{Span, TraceContext};
 use dfs_wire::{Code, Refusal, v1};
 use parking_lot::Mutex;
 use prost::Message;
@@ -81,11 +82,12 @@ impl Stream {
     }
 
     /// The right, and the duty, to answer an admitted request.
-    pub(crate) fn reply_to(self: &Arc<Self>, id: u64, counted: Counted) -> Reply {
+    pub(crate) fn reply_to(self: &Arc<Self>, id: u64, counted: Counted, span: Span) -> Reply {
         Reply {
             stream: Some(self.clone()),
             id,
             counted,
+            span,
         }
     }
 
@@ -203,9 +205,16 @@ pub(crate) struct Reply {
     stream: Option<Arc<Stream>>,
     id: u64,
     counted: Counted,
+    /// Until it is answered.
+    span: Span,
 }
 
 impl Reply {
+    /// For what is done in its course.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.span.context()
+    }
+
     pub(crate) async fn drained(&self) {
         if let Some(stream) = &self.stream {
             stream.drained().await;
@@ -226,6 +235,7 @@ impl Reply {
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) {
+        self.span.refused(&refusal);
         let lsn = refusal.get().lsn;
         self.answer(lsn, 0, Body::Refusal(refusal.into_wire()));
     }

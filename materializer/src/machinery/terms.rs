@@ -259,6 +259,7 @@ impl Shard {
             order: None,
             record: planned.encoded,
             privileged: true, // FOLD-T5
+            trace: None,
         };
         if let Ok(Ok(cut)) = appender.try_append(draft) {
             self.office = Office::Candidate(Box::new(appender), cut);

@@ -113,6 +113,8 @@ fn hear(board: &Board, seen: &mut Seen, unit: u64, stream: u64, durable: &v1::Du
     if !holdings.durable(order, unit, stream, durable, board.now_us()) {
         return false;
     }
+    let Seen { traced, order, .. } = &mut *seen;
+    traced.hear(board.env(), order, unit, &durable.traces);
     if was_full != durable.full {
         board.tell_members(seen);
     }

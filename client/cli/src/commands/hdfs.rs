@@ -177,6 +177,7 @@ fn complain(call: &Call, name: &str, told: &Complaint) {
         true => say(&format!("-{name}: {line}")),
         false => say(&format!("{name}: {line}")),
     }
+    call.tell_id();
     call.verdict(if told.usage {
         Exit::HdfsUsage
     } else {

@@ -43,7 +43,9 @@ mod xattr;
 use crate::call::Call;
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::trace;
 use clap::Subcommand;
+use dfs_rpc::trace::{Span, Who};
 
 /// Every command that speaks with a cluster or keeps where clusters are.
 #[derive(Subcommand, Debug)]
@@ -201,6 +203,16 @@ fn check(call: &Call, command: &Command) -> Outcome {
 
 /// Does one command; the exit code is all that is left to say.
 pub async fn run(call: &Call, command: Command) -> Exit {
+    let began = call.env.now();
+    let span = Span::root(&call.env, call.trace_id, "cli.command", Who::CLI);
+    let span = span.with("command", command.verb());
+    let exit = Box::pin(span.run(done(call, command))).await;
+    drop(span);
+    trace::leave(call, exit, began).await;
+    exit
+}
+
+async fn done(call: &Call, command: Command) -> Exit {
     call.begin(command.verb());
     if let Err(failure) = check(call, &command) {
         return call.end(Err(failure));

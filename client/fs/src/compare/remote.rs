@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use dfs_env::Task;
+use dfs_rpc::trace::carried;
 use dfs_wire::{Code, Refusal};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -118,7 +119,7 @@ impl Walk {
     fn list(&self, path: &[u8]) -> Result<Listing, Refusal> {
         let (fs, at, when) = (self.fs.clone(), self.at.join(path)?, self.when);
         let listed = async move { fs.list(&at, when, &[], PAGE_ENTRIES).await };
-        Ok(self.fs.env().spawn("walk", listed))
+        Ok(self.fs.env().spawn("walk", carried(listed)))
     }
 
     /// Those that come next in the deepest directory.

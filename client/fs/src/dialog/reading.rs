@@ -8,11 +8,16 @@ use dfs_wire::{Code, Refusal, v1};
 use tokio::time::Instant;
 
 use super::Dialog;
+use super::kinds::kind_of;
 
 impl Dialog {
     /// The answer, or the refusal, of whoever can serve it within the configured time.
     pub(crate) async fn read(&self, op: Op) -> Result<v1::Answer, Refusal> {
-        self.read_until(op, self.deadline()).await
+        let span = self.step("fs.read");
+        if span.is_kept() {
+            span.set("kind", kind_of(&op));
+        }
+        Box::pin(span.covers(self.read_until(op, self.deadline()))).await
     }
 
     pub(crate) async fn read_until(

@@ -48,6 +48,19 @@ impl Fs {
         source: Source,
         options: WriteOptions,
     ) -> Result<Committed, Refusal> {
+        let span = self.shared.dialog.step("fs.write");
+        if span.is_kept() {
+            span.set("path", at);
+        }
+        Box::pin(span.covers(self.write_file(at, source, options))).await
+    }
+
+    async fn write_file(
+        &self,
+        at: &Address,
+        source: Source,
+        options: WriteOptions,
+    ) -> Result<Committed, Refusal> {
         let content = self.store(source, options.size, options.redundancy).await?;
         let mode = match options.create_only {
             true => v1::CommitMode::Create,
@@ -93,6 +106,18 @@ impl Fs {
                 None => return Ok(inline(first)),
             }
         }
+        let span = self.shared.dialog.step("fs.store");
+        let storing = self.store_in_extents(first, source, size, redundancy);
+        Box::pin(span.covers(storing)).await
+    }
+
+    async fn store_in_extents(
+        &self,
+        first: Vec<Bytes>,
+        mut source: Source,
+        size: Option<u64>,
+        redundancy: Option<v1::Redundancy>,
+    ) -> Result<v1::Content, Refusal> {
         let mut writer = self.shared.extents.writer(size, redundancy);
         for part in first {
             writer.push(part).await?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dfs_rpc::trace::within;
 use dfs_wire::v1::answer::Body;
 use dfs_wire::v1::request::Op;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::sync::watch;
 
-use super::{Fresh, Grant, Slots, State};
+use super::{Asker, Fresh, Grant, Slots, State};
 use crate::dialog::{Dialog, asks_again, silent};
 
 /// A lease is renewed when this part of it has passed: two renewals may fail.
@@ -24,6 +25,7 @@ pub(super) struct Keeper {
     /// Of the session to be opened next: a repeated OpenSession gets the same session.
     nonce: u128,
     fresh: Arc<Fresh>,
+    asker: Asker,
 }
 
 impl Keeper {
@@ -42,7 +44,13 @@ impl Keeper {
             granted: None,
             nonce,
             fresh,
+            asker: Asker::default(),
         }
+    }
+
+    /// For whoever wants a grant next.
+    pub(super) fn asked_by(self, asker: Asker) -> Keeper {
+        Keeper { asker, ..self }
     }
 
     pub(super) async fn run(mut self) {
@@ -59,7 +67,8 @@ impl Keeper {
                 }
                 () = env.sleep(Duration::from_micros(renewal.unwrap_or(0))), if renewal.is_some() => {}
             }
-            self.renew().await;
+            let asker = self.asker.lock().take();
+            within(asker, self.renew()).await;
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::slots::Slot;
 use super::{Fresh, Grant, Session};
-use crate::dialog::{Backoff, Dialog, Failed, asks_again};
+use crate::dialog::{Backoff, Dialog, Failed, asks_again, kind_of};
 use crate::entry::Committed;
 
 /// Attempts of one mutation whose answers are still listened to: those of a long fail-over.
@@ -25,8 +25,21 @@ impl Session {
         what: &(dyn std::fmt::Display + Sync),
         mutate: v1::Mutate,
     ) -> Result<Committed, Refusal> {
-        let deadline = self.dialog.deadline();
         let op = Op::Mutate(mutate);
+        let span = self.dialog.step("fs.mutate");
+        if span.is_kept() {
+            span.set("kind", kind_of(&op));
+            span.set("path", what);
+        }
+        Box::pin(span.covers(self.mutate_once(what, op))).await
+    }
+
+    async fn mutate_once(
+        &self,
+        what: &(dyn std::fmt::Display + Sync),
+        op: Op,
+    ) -> Result<Committed, Refusal> {
+        let deadline = self.dialog.deadline();
         let mut grant = self.grant(deadline).await?;
         loop {
             let mut mutation = self.begin(&grant, op.clone(), deadline).await?;

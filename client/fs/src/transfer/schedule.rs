@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use dfs_env::{Env, Task, TaskEnd};
+use dfs_rpc::trace::carried;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
@@ -150,7 +151,7 @@ impl<W: Way> Schedule<W> {
         self.expanding += 1;
         let expand = async move { Done::Expanded(id, way.expand(&directory, cursor).await) };
         self.running
-            .push(Aborting(self.env.spawn("expand", expand)));
+            .push(Aborting(self.env.spawn("expand", carried(expand))));
     }
 
     fn spawn_transfer(&mut self, id: u64, file: W::File) {
@@ -163,7 +164,7 @@ impl<W: Way> Schedule<W> {
             Done::Transferred(id)
         };
         self.running
-            .push(Aborting(self.env.spawn("transfer", transfer)));
+            .push(Aborting(self.env.spawn("transfer", carried(transfer))));
     }
 
     fn spawn_finish(&mut self, id: u64) {
@@ -176,7 +177,7 @@ impl<W: Way> Schedule<W> {
             Done::Finished(id)
         };
         self.running
-            .push(Aborting(self.env.spawn("finish", finish)));
+            .push(Aborting(self.env.spawn("finish", carried(finish))));
     }
 
     fn take(&mut self, done: Done<W>) {

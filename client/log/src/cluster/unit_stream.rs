@@ -145,6 +145,7 @@ fn send(lane: &Lane, unit: usize, sender: &mpsc::Sender<v1::AppendRequest>) -> b
             lane: lane.id(),
             first_idx: taken.first_idx,
             frames: taken.frames,
+            traces: taken.traces,
         });
     }
     true

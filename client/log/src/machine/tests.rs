@@ -204,6 +204,7 @@ impl World {
             order,
             record: record.clone(),
             privileged,
+            trace: None,
         };
         let (ticket, _) = self.machine.push(draft);
         assert_eq!(ticket.nth(), self.pushed.len() as u64);

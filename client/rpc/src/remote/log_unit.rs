@@ -1,5 +1,5 @@
 //! A log unit at the other end of a connection.
-use super::{Connection, Outgoing, call};
+use super::{Connection, Outgoing, call, opening};
 use crate::roles::{Answers, LogUnit, Requests};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
@@ -30,20 +30,22 @@ impl LogUnit for RemoteLogUnit {
         frames: Requests<v1::AppendRequest>,
     ) -> Result<Answers<v1::CreditBatch>, Refusal> {
         self.connection
-            .answers(self.client().append(Outgoing(frames)).await)
+            .answers(self.client().append(opening(Outgoing(frames))).await)
     }
 
     async fn scan(&self, request: v1::ScanRequest) -> Result<Answers<v1::ScanBatch>, Refusal> {
-        self.connection.answers(self.client().scan(request).await)
+        self.connection
+            .answers(self.client().scan(opening(request)).await)
     }
 
     async fn store(&self, parts: Requests<v1::StorePart>) -> Result<v1::Stored, Refusal> {
         self.connection
-            .answer(self.client().store(Outgoing(parts)).await)
+            .answer(self.client().store(opening(Outgoing(parts))).await)
     }
 
     async fn load(&self, request: v1::LoadRequest) -> Result<Answers<v1::LoadPart>, Refusal> {
-        self.connection.answers(self.client().load(request).await)
+        self.connection
+            .answers(self.client().load(opening(request)).await)
     }
 
     async fn status(
@@ -55,6 +57,7 @@ impl LogUnit for RemoteLogUnit {
     }
 
     async fn fetch(&self, request: v1::FetchRequest) -> Result<Answers<v1::FetchBatch>, Refusal> {
-        self.connection.answers(self.client().fetch(request).await)
+        self.connection
+            .answers(self.client().fetch(opening(request)).await)
     }
 }

@@ -1,5 +1,5 @@
 //! A materializer at the other end of a connection.
-use super::{Connection, Outgoing, call};
+use super::{Connection, Outgoing, call, opening};
 use crate::roles::{Answers, Materializer, Requests};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
@@ -30,7 +30,7 @@ impl Materializer for RemoteMaterializer {
         requests: Requests<v1::RequestBatch>,
     ) -> Result<Answers<v1::AnswerBatch>, Refusal> {
         self.connection
-            .answers(self.client().requests(Outgoing(requests)).await)
+            .answers(self.client().requests(opening(Outgoing(requests))).await)
     }
 
     async fn status(&self) -> Result<v1::MaterializerStatusAnswer, Refusal> {

@@ -1,5 +1,5 @@
 //! A sequencer at the other end of a connection.
-use super::{Connection, Outgoing, call};
+use super::{Connection, Outgoing, call, opening};
 use crate::roles::{Answers, Requests, Sequencer};
 use async_trait::async_trait;
 use dfs_wire::limits::MESSAGE_BYTES_MAX;
@@ -85,7 +85,7 @@ impl Sequencer for RemoteSequencer {
 
     async fn administer(&self, request: v1::AdminRequest) -> Result<v1::AdminAnswer, Refusal> {
         // Some changes wait for others' disks; each bounds itself.
-        let mut request = tonic::Request::new(request);
+        let mut request = opening(request);
         request.set_timeout(ADMIN_TIMEOUT);
         self.connection
             .answer(self.admin().administer(request).await)

@@ -1,5 +1,6 @@
 //! The sequencer's gRPC service for those who change the group.
 use super::{Front, Outbound, answer, outbound};
+use crate::trace::{asked_for, within};
 use dfs_wire::v1;
 use dfs_wire::v1::admin_server::Admin;
 use tonic::{Request, Response, Status};
@@ -12,7 +13,9 @@ impl Admin for Front {
         &self,
         request: Request<v1::AdminRequest>,
     ) -> Result<Response<v1::AdminAnswer>, Status> {
-        answer(self.sequencer()?.administer(request.into_inner()).await)
+        let context = asked_for(request.metadata());
+        let asked = async { answer(self.sequencer()?.administer(request.into_inner()).await) };
+        within(context, asked).await
     }
 
     async fn watch_group(

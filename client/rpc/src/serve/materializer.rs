@@ -1,5 +1,6 @@
 //! The materializer's gRPC service in front of the role's trait.
 use super::{Front, Outbound, answer, inbound, outbound};
+use crate::trace::{asked_for, within};
 use dfs_wire::v1;
 use dfs_wire::v1::materializer_server::Materializer;
 use tonic::{Request, Response, Status, Streaming};
@@ -12,7 +13,9 @@ impl Materializer for Front {
         &self,
         request: Request<Streaming<v1::RequestBatch>>,
     ) -> Result<Response<Self::RequestsStream>, Status> {
-        outbound(self.materializer()?.requests(inbound(request)).await)
+        let context = asked_for(request.metadata());
+        let asked = async { outbound(self.materializer()?.requests(inbound(request)).await) };
+        within(context, asked).await
     }
 
     async fn materializer_status(

@@ -154,7 +154,7 @@ fn variable(text: &str, before: &str) -> Option<(usize, &'static str)> {
     }
     if after("request_id ") || after("\"request_id\": \"") || after("\"request_id\":\"") {
         let hex = text.bytes().take_while(u8::is_ascii_hexdigit).count();
-        return (hex == 16).then_some((hex, "ID"));
+        return (hex == 32).then_some((hex, "ID"));
     }
     if after("@") && digits > 0 && !before.ends_with("@@") {
         return Some((digits, "N"));
@@ -188,7 +188,7 @@ fn what_differs_from_run_to_run_is_left_out() {
     for (line, instead) in [
         ("made /a  lsn 12", "made /a  lsn N"),
         (
-            "  request_id 00112233aabbccdd  lsn 7",
+            "  request_id 00112233aabbccdd0011223344556677  lsn 7",
             "  request_id ID  lsn N",
         ),
         ("3 files 2 B in 12 ms  lsn 9", "3 files 2 B in TIME  lsn N"),
