@@ -30,9 +30,24 @@ pub(crate) fn start(lines: Lines, quiet: bool, verbose: u8) {
         // end the role that had something to say.
         .log_internal_errors(false)
         .with_ansi(false);
-    match lines {
+    match asked_format().unwrap_or(lines) {
         Lines::Short | Lines::IfAsked => subscriber.compact().init(),
-        Lines::Json => subscriber.json().init(),
+        // Of a request: its id, role and node, in `span`.
+        Lines::Json => subscriber.json().with_span_list(false).init(),
+    }
+}
+
+/// DFSCTL_LOG_FORMAT=json|text, for whatever gathers the lines.
+fn asked_format() -> Option<Lines> {
+    match std::env::var("DFSCTL_LOG_FORMAT").ok()?.as_str() {
+        "json" => Some(Lines::Json),
+        "text" => Some(Lines::Short),
+        other => {
+            dfs_cli::say(&format!(
+                "DFSCTL_LOG_FORMAT={other} is passed over: json or text"
+            ));
+            None
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! - `config/`: settings of the cluster, configurations of processes
 //! - `serve.rs`: roles of a cluster; `system.rs`: a system in this process, from start to stop
 //! - `completions.rs`, `man.rs`: what shells and manuals are given
-//! - `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
+//! - `traces.rs`: where spans go; `logging.rs`: what goes to standard error; `usage.rs`: command lines that are not understood
 mod arguments;
 mod batch;
 mod bench;
@@ -18,6 +18,7 @@ mod logging;
 mod man;
 mod serve;
 mod system;
+mod traces;
 mod usage;
 
 use arguments::{Arguments, Command};
@@ -103,9 +104,9 @@ async fn run(arguments: Arguments) -> Exit {
             } else {
                 INTERRUPTED
             };
-            interruptible(&call, said, dfs_cli::run(&call, command)).await
+            traced(&call, said, dfs_cli::run(&call, command)).await
         }
-        Command::Run(args) => interruptible(&call, INTERRUPTED, batch::run(&call, args)).await,
+        Command::Run(args) => traced(&call, INTERRUPTED, batch::run(&call, args)).await,
         Command::Completions(args) => call.end(completions::run(&args)),
         Command::Config(args) => interruptible(&call, INTERRUPTED, config::run(&call, args)).await,
         Command::Man(args) => call.end(man::run(&args)),
@@ -123,6 +124,14 @@ async fn run(arguments: Arguments) -> Exit {
             system::end(&call, done)
         }
     }
+}
+
+/// What it sees goes to a collector, if there is one.
+async fn traced(call: &Call, said: &str, command: impl Future<Output = Exit>) -> Exit {
+    let traces = traces::start(&call.env);
+    let exit = Box::pin(interruptible(call, said, command)).await;
+    traces::stop(traces).await;
+    exit
 }
 
 /// A hang-up is left to the kernel, so that `nohup` means what it says.

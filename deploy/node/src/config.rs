@@ -65,6 +65,8 @@ pub struct NodeConfig {
     pub advertise: Option<String>,
     #[serde(default)]
     pub metrics: Option<String>,
+    #[serde(default)]
+    pub traces: Option<String>,
     #[serde(default = "default_roles")]
     pub roles: Vec<RoleName>,
     /// The place in it is the voter's id.
@@ -169,6 +171,7 @@ impl NodeConfig {
             listen: format!("127.0.0.1:{port}"),
             advertise: None,
             metrics: None,
+            traces: None,
             roles: default_roles(),
             sequencers: Vec::new(),
             join: false,

@@ -3,6 +3,7 @@ use crate::config::{NodeConfig, RoleName};
 use crate::directory::Directory;
 use crate::http::Http;
 use crate::roles::{Place, RoleSet};
+use crate::traces::Traces;
 use anyhow::Context;
 use dfs_env::{Env, Task};
 use dfs_rpc::connector::NodeConnector;
@@ -17,12 +18,16 @@ use tokio::sync::oneshot;
 /// An orderly stop takes no longer; what is left then is as after a kill, which is safe.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// The last spans are worth no more.
+const TRACES_WITHIN: Duration = Duration::from_millis(500);
+
 /// A running process.
 pub struct Node {
     env: Env,
     address: SocketAddr,
     roles: Arc<RoleSet>,
     http: Option<Http>,
+    traces: Option<Traces>,
     connector: Arc<NodeConnector>,
     stop_serving: Option<oneshot::Sender<()>>,
     serving: Task<()>,
@@ -41,6 +46,10 @@ impl Node {
             .await
             .with_context(|| format!("cannot listen on {}: is it taken?", config.listen))?;
         let address = listener.local_addr()?;
+        let traces = match &config.traces {
+            Some(collector) => Some(Traces::start(&env, collector, "dfs")?),
+            None => None,
+        };
         let http = match &config.metrics {
             Some(listen) => Some(Http::open(&env, listen).await?),
             None => None,
@@ -87,6 +96,7 @@ impl Node {
             address,
             roles,
             http,
+            traces,
             connector,
             stop_serving: Some(stop_serving),
             serving,
@@ -139,6 +149,9 @@ impl Node {
             tracing::warn!("stop took too long; what was not persisted is folded again at start");
         }
         drop(self.http.take());
+        if let Some(traces) = self.traces.take() {
+            traces.stop(TRACES_WITHIN).await;
+        }
         self.env.stop().await;
     }
 }

@@ -38,6 +38,7 @@ mod tree;
 mod truncate;
 mod verify;
 mod version;
+mod why;
 mod xattr;
 
 use crate::call::Call;
@@ -127,6 +128,8 @@ pub enum Command {
     Top(top::Args),
     /// Look for what commonly goes wrong, and say what to do
     Doctor(doctor::Args),
+    /// Tell what a request, a record or a path waits for, or where its time went
+    Why(why::Args),
     /// Manage where clusters are
     #[command(subcommand)]
     Profile(profile::Args),
@@ -180,7 +183,8 @@ impl Command {
             | Command::Xattr(_)
             | Command::Touch(_) => "change",
             Command::Cat(_) | Command::Head(_) | Command::Tail(_) => "read",
-            Command::Stat(_) | Command::Getfacl(_) | Command::Test(_) => "look at",
+            Command::Stat(_) | Command::Getfacl(_) => "look at",
+            Command::Test(_) | Command::Why(_) => "look at",
             Command::Log(_) | Command::Verify(_) | Command::Status(_) | Command::Df(_) => "read",
             Command::Top(_) | Command::Doctor(_) => "look at",
             Command::Hdfs(_)
@@ -253,6 +257,7 @@ async fn done(call: &Call, command: Command) -> Exit {
         Command::Status(args) => Box::pin(status::run(call, args)).await,
         Command::Top(args) => Box::pin(top::run(call, args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(call, args)).await,
+        Command::Why(args) => Box::pin(why::run(call, args)).await,
         Command::Node(args) => Box::pin(node::run(call, args)).await,
         Command::Profile(args) => Box::pin(profile::run(call, args)).await,
         Command::Connect(args) => Box::pin(connect::run(call, args)).await,

@@ -11,4 +11,5 @@ mod seeing;
 mod strangers;
 mod syncing;
 mod system;
+mod traces;
 mod transcript;

@@ -98,6 +98,16 @@ pub const KEYS: &[Key] = &[
         get: |c| c.metrics.clone().map(Value::from),
     },
     Key {
+        name: "traces",
+        kind: Kind::Url,
+        unit: "",
+        default: "to no collector",
+        example: "\"http://127.0.0.1:4317\"",
+        what: "The collector that gets the spans of sampled requests, over OTLP (gRPC).",
+        why: "A trace of many processes is seen whole in one place; while it is away spans are dropped, and counted.",
+        get: |c| c.traces.clone().map(Value::from),
+    },
+    Key {
         name: "roles",
         kind: Kind::Roles,
         unit: "",

@@ -15,6 +15,8 @@ pub enum Kind {
     Listen,
     /// host:port, where others find it.
     Address,
+    /// http://host:port, of something beside the cluster.
+    Url,
     /// Different ones.
     Addresses {
         most: usize,
@@ -45,6 +47,7 @@ impl Kind {
             Kind::Text { bytes_max } => format!("text, at most {bytes_max} bytes"),
             Kind::Listen => "an IP address and a port, as \"127.0.0.1:9010\"".into(),
             Kind::Address => "host:port, as \"node-1:9010\"".into(),
+            Kind::Url => "http://host:port, as \"http://127.0.0.1:4317\"".into(),
             Kind::Addresses { most } => {
                 format!("a list of host:port, each once, at most {most}")
             }
@@ -64,6 +67,9 @@ impl Kind {
             (Kind::Text { bytes_max }, Value::String(text)) => text.len() <= bytes_max,
             (Kind::Listen, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
             (Kind::Address, Value::String(text)) => is_address(text),
+            (Kind::Url, Value::String(text)) => {
+                text.strip_prefix("http://").is_some_and(is_address)
+            }
             (Kind::Addresses { most }, Value::Array(list)) => {
                 return check_list(list, most, is_address);
             }
@@ -86,7 +92,7 @@ impl Kind {
     /// A value as it stands in a variable or a flag: lists with commas, text without quotes.
     pub(crate) fn parse(self, text: &str) -> Option<Value> {
         match self {
-            Kind::Path | Kind::Text { .. } | Kind::Listen | Kind::Address => {
+            Kind::Path | Kind::Text { .. } | Kind::Listen | Kind::Address | Kind::Url => {
                 Some(Value::String(text.into()))
             }
             Kind::Addresses { .. } | Kind::Roles => {

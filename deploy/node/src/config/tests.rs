@@ -52,6 +52,7 @@ fn fields(config: &NodeConfig) -> BTreeSet<&'static str> {
         listen,
         advertise,
         metrics,
+        traces,
         roles,
         sequencers,
         join,
@@ -79,8 +80,8 @@ fn fields(config: &NodeConfig) -> BTreeSet<&'static str> {
     let RetentionConfig { seconds, mib } = retention;
     let mut all = BTreeSet::new();
     all.extend(names!(
-        "", dir, listen, advertise, metrics, roles, sequencers, join, voters, units, rack, rank,
-        insecure
+        "", dir, listen, advertise, metrics, traces, roles, sequencers, join, voters, units, rack,
+        rank, insecure
     ));
     all.extend(names!(
         "cluster.",

@@ -1,6 +1,7 @@
 //! The process's own figures: memory, time, disks.
-use dfs_rpc::metrics::Kind::Gauge;
+use dfs_rpc::metrics::Kind::{Counter, Gauge};
 use dfs_rpc::metrics::{Figure, Metric, Sample, Samples};
+use dfs_rpc::trace::ring;
 use rustix::fs::statvfs;
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +17,10 @@ const fn of(name: &'static str, labels: &'static [&'static str], help: &'static 
     }
 }
 
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric::of(name, Counter, NODE, help)
+}
+
 #[rustfmt::skip]
 pub(super) const METRICS: &[Metric] = &[
     of("dfs_node_info", &["node", "version", "roles"], "Always 1; what runs here."),
@@ -27,6 +32,8 @@ pub(super) const METRICS: &[Metric] = &[
     of("dfs_node_open_files_max", NODE, "How many it may have open."),
     of("dfs_node_disk_total_bytes", NODE, "Of the disk of the data directory."),
     of("dfs_node_disk_available_bytes", NODE, "Free on it."),
+    counter("dfs_node_spans_left_out_total", "Spans of sampled requests that were not kept, because too many were."),
+    counter("dfs_node_spans_dropped_total", "Spans that the collector of traces did not get."),
 ];
 
 /// What a process is, for its samples.
@@ -43,6 +50,8 @@ pub(crate) fn own_samples(own: &Own<'_>) -> Vec<Sample> {
     samples.add("dfs_node_info", &labels, Figure::Level(1.0));
     let uptime = Figure::Level(own.uptime.as_secs_f64());
     samples.add("dfs_node_uptime_seconds", &[], uptime);
+    samples.count("dfs_node_spans_left_out_total", ring::left_out());
+    samples.count("dfs_node_spans_dropped_total", crate::traces::dropped());
     if let Some(bytes) = resident_bytes() {
         samples.level("dfs_node_resident_bytes", bytes);
     }
