@@ -108,6 +108,7 @@ fn config(name: &str, cluster: &Cluster) -> NodeConfig {
         listen: "127.0.0.1:9010".into(),
         advertise: Some(address(name)),
         metrics: None,
+        traces: None,
         roles: vec![role],
         sequencers: cluster.addresses(),
         join: cluster.joined.lock().contains(name),

@@ -30,5 +30,6 @@ fn mutation_of(op: &mutate::Op) -> &'static str {
         Op::Truncate(_) => "truncate",
         Op::Copy(_) => "copy",
         Op::Link(_) => "link",
+        Op::SetSettings(_) => "set_settings",
     }
 }

@@ -107,25 +107,26 @@ impl Fs {
             }
         }
         let span = self.shared.dialog.step("fs.store");
-        let storing = self.store_in_extents(first, source, size, redundancy);
+        let storing = self.store_in_extents((first, source), size, redundancy, &settings);
         Box::pin(span.covers(storing)).await
     }
 
     async fn store_in_extents(
         &self,
-        first: Vec<Bytes>,
-        mut source: Source,
+        (first, mut source): (Vec<Bytes>, Source),
         size: Option<u64>,
         redundancy: Option<v1::Redundancy>,
+        settings: &v1::Settings,
     ) -> Result<v1::Content, Refusal> {
+        let mut length: usize = first.iter().map(Bytes::len).sum();
         let mut writer = self.shared.extents.writer(size, redundancy);
         for part in first {
             writer.push(part).await?;
         }
-        check_length(length, &settings)?;
+        check_length(length, settings)?;
         while let Some(part) = source.try_next().await? {
             length += part.len();
-            check_length(length, &settings)?;
+            check_length(length, settings)?;
             writer.push(part).await?;
         }
         let stored = writer.finish().await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What no transcript can run, and why.
-const ELSEWHERE: [(&str, &str); 47] = [
+const ELSEWHERE: [(&str, &str); 50] = [
     // Follow for ever.
     ("dfsctl tail -f /demo/log.txt", "first_hour"),
     ("dfsctl log tail -f -o jsonl", "formats"),
@@ -13,6 +13,10 @@ const ELSEWHERE: [(&str, &str); 47] = [
     ("dfsctl top", "seeing"),
     ("dfsctl top --sort p99 --every 5", "seeing"),
     ("dfsctl top -n 10 -o jsonl", "seeing"),
+    // Of requests, records and files that another test makes.
+    ("dfsctl why 0af7651916cd43dd8448eb211c80319c", "traces"),
+    ("dfsctl why 1219", "traces"),
+    ("dfsctl why /demo/a.txt -o json", "traces"),
     // Of programs that not every machine has, or that want a terminal or a home.
     ("dfsctl get /demo/a.txt - | less", "verbs: get -"),
     ("dfsctl man put | man -l -", "man"),
