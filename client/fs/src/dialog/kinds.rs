@@ -31,5 +31,7 @@ fn mutation_of(op: &mutate::Op) -> &'static str {
         Op::Copy(_) => "copy",
         Op::Link(_) => "link",
         Op::SetSettings(_) => "set_settings",
+        Op::SetXattr(_) => "set_xattr",
+        Op::SetAcl(_) => "set_acl",
     }
 }
