@@ -52,7 +52,7 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_sequencer_fsync_seconds", Histogram, VOTER, "Batches of the journal with their fdatasync: how many, how long."),
     Metric::of("dfs_sequencer_role", Gauge, &["voter", "role"], "1 for what it is now: leader, follower, candidate, learner, removed, stopped."),
     Metric::of("dfs_sequencer_term", Gauge, VOTER, "Raft's term."),
-    Metric::of("dfs_sequencer_elections_total", Counter, VOTER, "Elections since the cluster was made, as far as this voter knows: each begins a term."),
+    Metric::of("dfs_sequencer_elections_total", Counter, VOTER, "Elections since the cluster was made, as far as this voter knows: each begins a term; absent until it knows of one."),
     Metric::of("dfs_sequencer_leader", Gauge, VOTER, "The voter that leads, as far as this one knows; 0: none."),
     Metric::of("dfs_sequencer_last_index", Gauge, VOTER, "The last entry of its journal."),
     Metric::of("dfs_sequencer_committed_index", Gauge, VOTER, "The last entry that most voters have."),
@@ -73,6 +73,7 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_sequencer_lanes_open", Gauge, VOTER, "Lanes that take records."),
     Metric::of("dfs_sequencer_halted", Gauge, VOTER, "1: the log was found to have gone back, and a person must look."),
     Metric::of("dfs_sequencer_members_gone", Gauge, VOTER, "Members that are silent and not removed; told by the leader."),
+    Metric::of("dfs_sequencer_member_gone", Gauge, &["voter", "node"], "1: that member, which is not removed, is silent; told by the leader."),
     Metric::of("dfs_sequencer_units", Gauge, &["voter", "state"], "Log units that have not left for good: live, gone; told by the leader."),
     Metric::of("dfs_sequencer_replica_lag_records", Gauge, &["voter", "node"], "Records that a materializer has not folded yet, by its last beat; told by the leader."),
     Metric::of("dfs_sequencer_replica_lag_seconds", Gauge, &["voter", "node"], "Log time since the first cut that it has not folded whole, as far as cuts are held; told by the leader."),
@@ -114,7 +115,10 @@ fn group(status: &v1::GroupStatus, samples: &mut Samples) {
         samples.add("dfs_sequencer_role", &[("role", role)], Figure::Level(is));
     }
     samples.level("dfs_sequencer_term", status.term);
-    samples.count("dfs_sequencer_elections_total", status.term);
+    // A new voter learns of all of them at once: no counter may be seen to grow by that.
+    if status.term > 0 {
+        samples.count("dfs_sequencer_elections_total", status.term);
+    }
     samples.level("dfs_sequencer_leader", status.leader);
     samples.level("dfs_sequencer_last_index", status.last_index);
     samples.level("dfs_sequencer_committed_index", status.committed_index);
@@ -158,8 +162,7 @@ fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
     }
     stripes(seen, samples);
     let members = seen.members();
-    let gone = members.members.iter().filter(|m| m.gone && !m.removed);
-    samples.level("dfs_sequencer_members_gone", gone.count() as u64);
+    silent(&members.members, samples);
     let known = || {
         members
             .units
@@ -178,6 +181,17 @@ fn order(seen: &Seen, leads: bool, samples: &mut Samples) {
     for member in materializers {
         replica(seen, member, samples);
     }
+}
+
+fn silent(members: &[v1::Member], samples: &mut Samples) {
+    let (mut all, members) = (0, members.iter().filter(|member| !member.removed));
+    for member in members {
+        all += u64::from(member.gone);
+        let node = member.node_id.to_string();
+        let gone = Figure::Level(f64::from(u8::from(member.gone)));
+        samples.add("dfs_sequencer_member_gone", &[("node", &node)], gone);
+    }
+    samples.level("dfs_sequencer_members_gone", all);
 }
 
 /// Open ones: closed stripes are copied by themselves, or wait as runs.
@@ -208,4 +222,53 @@ fn replica(seen: &Seen, member: &v1::Member, samples: &mut Samples) {
     samples.add("dfs_sequencer_replica_lag_records", &labels, records);
     let seconds = Figure::Level(seconds);
     samples.add("dfs_sequencer_replica_lag_seconds", &labels, seconds);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(name: &str, samples: &Samples) -> Vec<Sample> {
+        let all = samples.all.iter().filter(|sample| sample.name == name);
+        all.cloned().collect()
+    }
+
+    #[test]
+    fn a_voter_that_knows_of_no_election_counts_none() {
+        let elections = |term| {
+            let mut samples = Samples::of("voter", 4);
+            let status = v1::GroupStatus {
+                term,
+                ..Default::default()
+            };
+            group(&status, &mut samples);
+            told("dfs_sequencer_elections_total", &samples).len()
+        };
+        assert_eq!((elections(0), elections(57)), (0, 1));
+    }
+
+    #[test]
+    fn members_that_are_silent_are_told_by_name_unless_removed() {
+        let member = |node_id, gone, removed| v1::Member {
+            node_id,
+            gone,
+            removed,
+            ..Default::default()
+        };
+        let members = [
+            member(4, false, false),
+            member(5, true, false),
+            member(6, true, true),
+        ];
+        let mut samples = Samples::of("voter", 1);
+        silent(&members, &mut samples);
+        let named = told("dfs_sequencer_member_gone", &samples);
+        assert_eq!(named.len(), 2);
+        for (sample, (node, gone)) in named.iter().zip([("4", 0.0), ("5", 1.0)]) {
+            assert_eq!(sample.labels[1], ("node", node.to_string()));
+            assert!(matches!(sample.figure, Figure::Level(level) if level == gone));
+        }
+        let all = told("dfs_sequencer_members_gone", &samples);
+        assert!(matches!(all[0].figure, Figure::Level(1.0)));
+    }
 }

@@ -64,7 +64,27 @@ pub const SCENARIOS: &[Scenario] = &[
 pub const STAYS: &[&str] = &["DfsFilesUnderReplicated"];
 
 /// Those of a short run.
-pub const QUICK: usize = 2;
+const QUICK: usize = 2;
+
+/// Those that have to fire one of these alerts; none named: all, or those of a short run.
+pub fn chosen(quick: bool, only: &[String]) -> Result<Vec<&'static Scenario>, String> {
+    let fires = |alert: &String| {
+        let mut all = SCENARIOS.iter();
+        all.any(|scenario| scenario.fires.contains(&alert.as_str()))
+    };
+    if let Some(alert) = only.iter().find(|alert| !fires(alert)) {
+        return Err(format!("no fault fires {alert}"));
+    }
+    let count = if quick { QUICK } else { SCENARIOS.len() };
+    let is_named = |scenario: &&Scenario| {
+        let mut named = only.iter();
+        named.any(|alert| scenario.fires.contains(&alert.as_str()))
+    };
+    Ok(match only.is_empty() {
+        true => SCENARIOS[..count].iter().collect(),
+        false => SCENARIOS.iter().filter(is_named).collect(),
+    })
+}
 
 /// What the stand-in exports while it tells; counters grow by `(name and labels, per second)`.
 #[rustfmt::skip]
@@ -73,7 +93,7 @@ pub const STAND_IN: (&[&str], &[(&str, f64)]) = (
         "dfs_materializer_halted{node=\"99\"} 1",
         "dfs_materializer_doubted{node=\"99\"} 1",
         "dfs_sequencer_halted{voter=\"99\"} 1",
-        "dfs_sequencer_members_gone{voter=\"99\"} 5",
+        "dfs_sequencer_member_gone{voter=\"99\",node=\"99\"} 1",
         "dfs_unit_bad_ranges{unit=\"99\"} 1",
         "dfs_unit_damaged_extents{unit=\"99\"} 0",
         "dfs_unit_damage_nameless{unit=\"99\"} 0",

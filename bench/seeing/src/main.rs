@@ -13,9 +13,10 @@ mod run;
 mod stand_in;
 mod watch;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::Parser;
 use dfs_env::Env;
+use dfs_seeing::faults;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -28,6 +29,9 @@ struct Arguments {
     /// Two faults only, and a shorter look at the panels
     #[arg(long)]
     quick: bool,
+    /// Only the fault that has to fire this alert, and a shorter look at the panels; may be repeated
+    #[arg(long, value_name = "ALERT")]
+    only: Vec<String>,
     /// The binary under test; default: beside this one
     #[arg(long, value_name = "PATH")]
     dfsctl: Option<PathBuf>,
@@ -77,13 +81,14 @@ async fn whole(arguments: &Arguments, disks: bool) -> Result<ExitCode> {
         Some(dir) => dir.clone(),
         None => std::env::temp_dir().join(format!("dfs-seeing-{:08x}", env.random_u64() as u32)),
     };
-    std::fs::create_dir_all(&dir)?;
     let options = run::Options {
         dfsctl: binary(arguments)?,
         dir: dir.clone(),
-        quick: arguments.quick,
+        quick: arguments.quick || !arguments.only.is_empty(),
+        scenarios: faults::chosen(arguments.quick, &arguments.only).map_err(Error::msg)?,
         disks,
     };
+    std::fs::create_dir_all(&dir)?;
     let report = Box::pin(run::run(&env, &options)).await;
     let report = report.with_context(|| format!("see the logs in {}", dir.display()))?;
     let text = format!("{:#}\n", report.to_json());

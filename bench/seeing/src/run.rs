@@ -7,7 +7,7 @@ use crate::stand_in::StandIn;
 use crate::watch::Watch;
 use anyhow::{Context, Result, bail};
 use dfs_env::Env;
-use dfs_seeing::faults::{Fault, QUICK, SCENARIOS, STAYS, Scenario};
+use dfs_seeing::faults::{Fault, STAYS, Scenario};
 use dfs_seeing::hurry::FACTOR;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) dfsctl: PathBuf,
     pub(crate) dir: PathBuf,
     pub(crate) quick: bool,
+    pub(crate) scenarios: Vec<&'static Scenario>,
     pub(crate) disks: bool,
 }
 
@@ -102,12 +103,7 @@ async fn stage(env: &Env, options: &Options, cluster: &Cluster) -> Result<Report
     let healthy = scene.watch.to_json();
     let mut harm = Harm::new(env, cluster, &stand_in);
     let mut faults = Vec::new();
-    let count = if options.quick {
-        QUICK
-    } else {
-        SCENARIOS.len()
-    };
-    for scenario in &SCENARIOS[..count] {
+    for scenario in &options.scenarios {
         eprintln!("{}", scenario.name);
         let told = scene.fault(&mut harm, scenario).await?;
         eprintln!("{told}");

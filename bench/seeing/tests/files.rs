@@ -99,6 +99,42 @@ fn every_alert_has_a_fault_that_fires_it() {
 }
 
 #[test]
+fn faults_are_chosen_by_the_alerts_that_they_fire() {
+    let names = |quick, only: &[&str]| {
+        let only: Vec<String> = only.iter().map(ToString::to_string).collect();
+        faults::chosen(quick, &only).map(|all| all.iter().map(|it| it.name).collect::<Vec<_>>())
+    };
+    let lag = names(false, &["DfsReplicaLag"]).unwrap();
+    assert_eq!(lag, ["a materializer stands still"]);
+    assert_eq!(names(false, &[]).unwrap().len(), faults::SCENARIOS.len());
+    assert_eq!(names(true, &[]).unwrap().len(), 2);
+    assert_eq!(
+        names(false, &["DfsNothing"]).unwrap_err(),
+        "no fault fires DfsNothing"
+    );
+}
+
+/// What comes before the process itself would fail first, and be tried again in place of exit 2.
+#[test]
+fn the_service_is_tried_for_ever_but_for_a_wrong_configuration() {
+    let unit = std::fs::read_to_string(deploy().join("systemd/dfs@.service")).unwrap();
+    let is_set = |line: &str| unit.lines().any(|it| it == line);
+    for line in [
+        "Restart=always",
+        "StartLimitIntervalSec=0",
+        "RestartPreventExitStatus=2",
+        "StateDirectory=dfs/%i",
+    ] {
+        assert!(is_set(line), "{line}");
+    }
+    let commands = unit.lines().filter(|line| line.starts_with("Exec"));
+    assert_eq!(
+        commands.collect::<Vec<_>>(),
+        ["ExecStart=/usr/local/bin/dfsctl serve --config /etc/dfs/%i.toml"]
+    );
+}
+
+#[test]
 fn panels_do_not_lie_upon_each_other() {
     let dir = deploy().join("dashboards");
     let files = std::fs::read_dir(&dir)
