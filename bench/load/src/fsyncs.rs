@@ -1,6 +1,7 @@
 //! `bench fsyncs`: what the two fsyncs in series of an append cost, each taken away in turn.
 use crate::drive::closed;
 use crate::report::{Figure, Machine};
+use crate::telemetry::median;
 use crate::workloads::appends::{Appends, IN_FLIGHT};
 use anyhow::Result;
 use dfs_env::Env;
@@ -133,12 +134,6 @@ impl Row {
             self.per_second_ratio
         )
     }
-}
-
-/// Of nothing: NaN.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

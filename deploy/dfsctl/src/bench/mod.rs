@@ -1,6 +1,7 @@
 //! `dfsctl bench`: what a system on this disk can do, beside what the disk itself can.
 mod fsyncs;
 mod quick;
+mod telemetry;
 
 use crate::system::{self, End, Signals};
 use clap::Subcommand;
@@ -16,12 +17,15 @@ pub(crate) enum Args {
     Quick(quick::Args),
     /// What each of the two fsyncs of an append costs
     Fsyncs(fsyncs::Args),
+    /// What it costs to be scraped and traced
+    Telemetry(telemetry::Args),
 }
 
 pub(crate) async fn run(call: &Call, args: Args) -> Outcome<End> {
     match args {
         Args::Quick(args) => Box::pin(quick::run(call, args)).await,
         Args::Fsyncs(args) => Box::pin(fsyncs::run(call, args)).await,
+        Args::Telemetry(args) => Box::pin(telemetry::run(call, args)).await,
     }
 }
 
@@ -53,7 +57,10 @@ async fn start(
     units: u32,
     signals: &mut Signals,
 ) -> Outcome<Result<Node, End>> {
-    let config = NodeConfig::embedded(dir, units, 0);
+    let config = NodeConfig {
+        metrics: Some("127.0.0.1:0".to_string()),
+        ..NodeConfig::embedded(dir, units, 0)
+    };
     let started = system::start(call, config, signals).await?;
     if let Ok(node) = &started {
         node.ready().await;

@@ -44,3 +44,24 @@ fn the_table_of_fsyncs_has_four_placings_of_each_number_in_flight() {
     });
     assert_eq!(left.count(), 0);
 }
+
+#[test]
+fn watched_and_alone_are_measured_in_pairs() {
+    let system = System::new();
+    let words = "bench telemetry --dir . --rounds 2 --length 20ms --trace-ratio 1 -o json";
+    let found = system.ok(words.split(' '));
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    let rows = found["rows"].as_array().expect("rows");
+    let names: Vec<_> = rows.iter().map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, [Some("create empty"), Some("stat")]);
+    assert!(
+        rows.iter().all(|row| row["ratio"].as_f64() > Some(0.0)),
+        "{found}"
+    );
+    assert_eq!(
+        system
+            .run("bench telemetry --trace-ratio 2".split(' '))
+            .code,
+        2
+    );
+}

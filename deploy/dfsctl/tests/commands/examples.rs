@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What no transcript can run, and why.
-const ELSEWHERE: [(&str, &str); 50] = [
+const ELSEWHERE: [(&str, &str); 52] = [
     // Follow for ever.
     ("dfsctl tail -f /demo/log.txt", "first_hour"),
     ("dfsctl log tail -f -o jsonl", "formats"),
@@ -57,6 +57,11 @@ const ELSEWHERE: [(&str, &str); 50] = [
         "bench",
     ),
     ("dfsctl bench fsyncs", "bench"),
+    ("dfsctl bench telemetry", "bench"),
+    (
+        "dfsctl bench telemetry --trace-ratio 1 --rounds 15 --out telemetry.json",
+        "bench",
+    ),
     (
         "dfsctl bench fsyncs --dir /data --rounds 5 --out fsyncs.json",
         "bench",
