@@ -85,7 +85,8 @@ impl Traced {
                 let Some(waiting) = self.waiting.remove(&key) else {
                     continue;
                 };
-                let others = waiting.others + (waiting.requests.len() as u32).saturating_sub(1);
+                let more = (waiting.requests.len() as u32).saturating_sub(1);
+                let others = waiting.others.saturating_add(more);
                 drop(waiting.quorums);
                 self.proposed.insert(end.lane, end.end_idx);
                 cuts.extend(waiting.requests.into_iter().map(|request| {

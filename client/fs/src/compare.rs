@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dfs_env::{Env, Task};
+use dfs_rpc::trace::carried;
 use dfs_wire::{Code, Refusal};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::mpsc;
@@ -115,13 +116,16 @@ fn nodes(env: &Env, side: &Side, keep: &Option<Keep>) -> Nodes {
         Side::Remote(fs, at, when) => remote::walk(fs.clone(), at.clone(), *when, keep.clone()),
     };
     let (ahead, nodes) = mpsc::channel(AHEAD_MAX);
-    let walking = Walking(env.spawn("walk", async move {
-        while let Some(node) = walk.next().await {
-            if ahead.send(node).await.is_err() {
-                return; // nobody compares any more
+    let walking = Walking(env.spawn(
+        "walk",
+        carried(async move {
+            while let Some(node) = walk.next().await {
+                if ahead.send(node).await.is_err() {
+                    return; // nobody compares any more
+                }
             }
-        }
-    }));
+        }),
+    ));
     let nodes = stream::try_unfold((nodes, walking), |(mut nodes, mut walking)| async move {
         match nodes.recv().await {
             Some(node) => Ok(Some((node?, (nodes, walking)))),

@@ -88,13 +88,13 @@ async fn send(env: Env, channel: Channel, service: String, mut queued: mpsc::Rec
         if queued.recv_many(&mut rows, BATCH_MAX).await == 0 {
             return;
         }
-        if !queued.is_closed() {
-            env.sleep(GATHER).await;
-        }
-        while rows.len() < BATCH_MAX
-            && let Ok(row) = queued.try_recv()
-        {
-            rows.push(row);
+        // Until there is enough for a message, or there are no more, or none has come for so long.
+        while rows.len() < BATCH_MAX {
+            let room = BATCH_MAX - rows.len();
+            let more = env.timeout(GATHER, queued.recv_many(&mut rows, room)).await;
+            if !more.is_ok_and(|more| more > 0) {
+                break;
+            }
         }
         let request = request(&service, &rows);
         let sent = env.timeout(SEND_WITHIN, client.export(request)).await;

@@ -31,7 +31,8 @@ impl Traced {
         let who = Who::log_unit(config.node.node_id);
         let requests = trace.requests.iter().take(FRAME_REQUESTS_MAX);
         let appends = requests.map(|request| {
-            let others = trace.others + trace.requests.len() as u32 - 1;
+            let more = (trace.requests.len() as u32).saturating_sub(1);
+            let others = trace.others.saturating_add(more);
             let parent = TraceContext::from_wire(Some(request));
             Span::begin(env, parent, "unit.append", who)
                 .with("unit", config.unit_id)

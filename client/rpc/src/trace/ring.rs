@@ -18,6 +18,8 @@ pub const SPANS_OF_A_TRACE: usize = 1024;
 pub const SPANS_TOLD_MAX: usize = 256;
 /// A field says where or how many, no more.
 const VALUE_BYTES_MAX: usize = 256;
+/// Fields of a span: more than any has.
+const FIELDS_TOLD_MAX: usize = 16;
 
 /// A span as it is kept.
 #[derive(Clone, Debug)]
@@ -201,11 +203,32 @@ pub(super) fn end(span: u64, at: Instant) {
 /// What a process that is no member has seen of a request, for those who ask when it is gone.
 pub(crate) fn keep_told(trace_id: u128, spans: Vec<v1::TracedSpan>) {
     let mut kept = RING.kept.lock();
-    for span in spans.into_iter().take(SPANS_TOLD_MAX) {
+    let spans = spans.into_iter().filter(|span| span.span != 0);
+    for mut span in spans.take(SPANS_TOLD_MAX) {
+        // Its process is gone, or goes now: nothing of it is open any more.
+        span.open = false;
+        cut(&mut span);
         if kept.told.len() >= SPANS_KEPT {
             kept.told.pop_front();
         }
         kept.told.push_back((trace_id, span));
+    }
+}
+
+/// Whoever tells of it may tell too much.
+fn cut(span: &mut v1::TracedSpan) {
+    span.fields.truncate(FIELDS_TOLD_MAX);
+    let texts = [
+        &mut span.name,
+        &mut span.role,
+        &mut span.waits_for,
+        &mut span.refusal,
+    ];
+    let fields = span.fields.iter_mut();
+    let fields = fields.flat_map(|field| [&mut field.name, &mut field.value]);
+    for text in texts.into_iter().chain(fields) {
+        let end = text.floor_char_boundary(VALUE_BYTES_MAX);
+        text.truncate(end);
     }
 }
 

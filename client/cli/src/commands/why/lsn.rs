@@ -100,27 +100,26 @@ fn missing(call: &Call, lsn: u64, status: &Status) -> Outcome {
 
 /// The frame that the record is in.
 async fn frame(call: &Call, lsn: u64) -> Outcome<FrameAt> {
+    let within = call.globals.timeout();
+    let found = call.env.timeout(within, read(call, lsn)).await;
+    found.unwrap_or_else(|_| {
+        let why = format!("no unit gave it within {}", figures::span(within));
+        let advice = "Look at dfsctl status, or allow more --timeout";
+        Err(Failure::new(
+            Exit::Unavailable,
+            format!("lsn {lsn}"),
+            why,
+            advice,
+        ))
+    })
+}
+
+async fn read(call: &Call, lsn: u64) -> Outcome<FrameAt> {
     let log = call.cluster().await?.log();
     let mut follower = log.follow(lsn, Follow::default()).await?;
     loop {
-        let batch = call
-            .env
-            .timeout(call.globals.timeout(), follower.next())
-            .await;
-        let Ok(batch) = batch else {
-            let why = format!(
-                "no unit gave it within {}",
-                figures::span(call.globals.timeout())
-            );
-            let advice = "Look at dfsctl status, or allow more --timeout";
-            return Err(Failure::new(
-                Exit::Unavailable,
-                format!("lsn {lsn}"),
-                why,
-                advice,
-            ));
-        };
-        let found = batch?.events.into_iter().find_map(|event| match event {
+        let batch = follower.next().await?;
+        let found = batch.events.into_iter().find_map(|event| match event {
             Event::Frame(at) if at.first_lsn <= lsn && lsn <= at.last_lsn() => Some(at),
             Event::Frame(_) | Event::Through { .. } => None,
         });

@@ -76,9 +76,10 @@ fn verdict(tree: &Tree, status: &v1::SequencerStatusAnswer) -> String {
     let total = millis(tree.total_us);
     if let Some(step) = tree.waits() {
         let span = &step.span;
-        let mut line = format!("waiting: {} for {total}", shown(span));
+        let since = millis(span.duration_us);
+        let mut line = format!("waiting: {} for {since}", shown(span));
         if !span.waits_for.is_empty() {
-            let _ = write!(line, ", for {}", span.waits_for);
+            let _ = write!(line, ", for {}", quote::one_line(&span.waits_for));
         }
         let away =
             field(span, "stripe").map(|stripe| super::lsn::away(status, stripe.parse().ok()));

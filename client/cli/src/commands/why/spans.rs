@@ -21,7 +21,7 @@ impl Tree {
     /// `None`: there are none.
     pub(super) fn of(spans: Vec<TracedSpan>) -> Option<Tree> {
         let mut by_id: BTreeMap<u64, TracedSpan> = BTreeMap::new();
-        for span in spans {
+        for span in spans.into_iter().filter(|span| span.span != 0) {
             match by_id.get(&span.span) {
                 // Two tell of it: the one that saw it end knows more.
                 Some(known) if !known.open || span.open => {}
@@ -46,7 +46,7 @@ impl Tree {
         let begins = tops.iter().map(|span| span.start_us).min()?;
         let ends = tops
             .iter()
-            .map(|span| span.start_us + span.duration_us)
+            .map(|span| span.start_us.saturating_add(span.duration_us))
             .max()?;
         let mut tree = Tree {
             steps: Vec::with_capacity(by_id.len()),
@@ -77,6 +77,11 @@ impl Tree {
 
     /// Of what goes on still, the innermost that has waited longest.
     pub(super) fn waits(&self) -> Option<&Step> {
+        // The request has its answer: a unit that still writes a copy of its own delays nobody.
+        let root = self.steps.iter().find(|step| step.span.parent == 0);
+        if root.is_some_and(|root| !root.span.open) {
+            return None;
+        }
         let open = self
             .steps
             .iter()
@@ -95,7 +100,10 @@ impl Tree {
 /// What of `span` lies within the request and in none of its children.
 fn own_us(span: &TracedSpan, inner: &[&TracedSpan], (begins, ends): (u64, u64)) -> u64 {
     let within = |span: &TracedSpan| {
-        let (from, to) = (span.start_us, span.start_us + span.duration_us);
+        let (from, to) = (
+            span.start_us,
+            span.start_us.saturating_add(span.duration_us),
+        );
         (from.clamp(begins, ends), to.clamp(begins, ends))
     };
     let (from, to) = within(span);
