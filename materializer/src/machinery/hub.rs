@@ -1,4 +1,5 @@
 //! What the tasks of one role hold in common.
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,6 +43,8 @@ pub(crate) struct Hub {
     pub(crate) settings_lsn: Arc<AtomicU64>,
     /// FOLD-P0: the disk of the store has no headroom left.
     pub(crate) store_full: AtomicBool,
+    /// Of those that `census.rs` looks for; as counted last.
+    pub(crate) empty_groups: ArcSwap<BTreeSet<u64>>,
     /// FOLD-T4: told in the keep-alive.
     pub(crate) stepped_down: AtomicBool,
     /// FOLD-X4b: of the state here, or of the one that has to be folded next.
@@ -99,6 +102,7 @@ impl Hub {
             durable_lsn: AtomicU64::new(0),
             settings_lsn: Arc::default(),
             store_full: AtomicBool::new(false),
+            empty_groups: ArcSwap::default(),
             // It leaves the shard to another until it has proved itself.
             stepped_down: AtomicBool::new(suspect.is_some()),
             suspect: Mutex::new(suspect),

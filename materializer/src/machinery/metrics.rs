@@ -220,7 +220,7 @@ pub const METRICS: &[Metric] = &[
     Metric::of("dfs_materializer_sessions", Gauge, NODE, "Open sessions of clients."),
     Metric::of("dfs_materializer_entries", Gauge, NODE, "Entries of the namespace now."),
     Metric::of("dfs_materializer_groups", Gauge, NODE, "Groups of the block map."),
-    Metric::of("dfs_materializer_groups_short", Gauge, NODE, "Groups that have fewer copies than the cluster wants."),
+    Metric::of("dfs_materializer_groups_short", Gauge, NODE, "Groups that hold extents of what stands now and have fewer units left, by Members, than their redundancy asks for."),
     Metric::of("dfs_materializer_snapshot_bytes", Gauge, NODE, "Of the newest snapshot of its state."),
 ];
 
@@ -304,7 +304,6 @@ fn describe(status: &v1::MaterializerStatusAnswer, samples: &mut Samples) {
     }
     let log_time = Figure::Level(status.log_time_us as f64 / 1e6);
     samples.add("dfs_materializer_log_time_seconds", &[], log_time);
-    let short = status.groups.iter().filter(|group| group.under_replicated);
     for (name, level) in [
         ("dfs_materializer_term", status.term),
         ("dfs_materializer_applied_lsn", status.applied_lsn),
@@ -322,7 +321,10 @@ fn describe(status: &v1::MaterializerStatusAnswer, samples: &mut Samples) {
         ("dfs_materializer_sessions", status.sessions),
         ("dfs_materializer_entries", status.entries),
         ("dfs_materializer_groups", status.groups.len() as u64),
-        ("dfs_materializer_groups_short", short.count() as u64),
+        (
+            "dfs_materializer_groups_short",
+            status.short_groups.len() as u64,
+        ),
         ("dfs_materializer_snapshot_bytes", status.snapshot_bytes),
     ] {
         samples.level(name, level);

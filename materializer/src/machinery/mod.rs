@@ -8,11 +8,13 @@
 //! - `unreadable.rs`: what is said while the log cannot be read on
 //! - `digests.rs`, `digests/`: replicas compare what they folded; `suspect.rs`: what becomes of a wrong state
 //! - `snapshots.rs`: the state as extents of the system, taken by the primary, loaded by whoever has nothing
+//! - `census.rs`: which groups with units away hold nothing any more
 //! - `sweep.rs`: rows below the floor are let go of
 //! - `streams.rs`: requests in, answers out; `reads.rs`, `views.rs`, `refold.rs`: reads, off the loop
 //! - `published.rs`: what the loop has folded, for everybody else
 //! - `metrics.rs`: what is counted, and told; `traced.rs`: spans of sampled requests
 //! - `hub.rs`: what the tasks of the role hold in common; `persist.rs`: fsync of the store, beside the loop
+mod census;
 mod config;
 mod digests;
 mod hub;

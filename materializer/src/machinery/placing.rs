@@ -55,6 +55,19 @@ impl<'a> Units<'a> {
             .collect()
     }
 
+    /// Fewer have its bytes than its redundancy asks for. Who is away comes back; who is Dead or unknown does not.
+    pub(crate) fn is_short(&self, group: &v1::Group) -> bool {
+        let is_left = |id: &&u64| {
+            let unit = self.by_id.get(id);
+            unit.is_some_and(|unit| unit.state() != v1::UnitState::Dead)
+        };
+        let left = group.unit_ids.iter().filter(is_left).count();
+        let wanted = group.redundancy.as_ref().map(copies);
+        // Before anything is heard of units, none is missed.
+        let heard = !self.by_id.is_empty();
+        heard && wanted.is_some_and(|wanted| wanted.is_ok_and(|copies| left < copies as usize))
+    }
+
     /// A member of the group is not live and Active.
     pub(crate) fn is_broken(&self, group: &v1::Group) -> bool {
         group.unit_ids.iter().any(|id| !self.is_well(*id))

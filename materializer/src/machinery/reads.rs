@@ -8,6 +8,7 @@ use dfs_wire::v1::view::View as Wanted;
 use dfs_wire::{Code, Refusal, v1};
 use tokio::time::Instant;
 
+use super::census;
 use super::config::SHARD;
 use super::hub::Hub;
 use super::open::view_failed;
@@ -269,6 +270,7 @@ impl Hub {
             answer.sessions = state::sessions(&*newest).map_err(view_failed)?.len() as u64;
             answer.entries = state::entries(&*newest).map_err(view_failed)?;
             answer.groups = state::groups(&*newest).map_err(view_failed)?;
+            census::tell(self, &mut answer);
             let snapshots = state::snapshots(&*newest, SHARD).map_err(view_failed)?;
             answer.snapshot_lsns = snapshots.iter().map(|taken| taken.lsn).collect();
             answer.floor_lsn = state::floor(&*newest).map_err(view_failed)?;

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::census;
 use super::config::{
     ARRIVALS_MAX, COMMANDS_MAX, DEADLINE_DEFAULT, DEADLINE_MAX, MaterializerConfig, REQUESTS_CHUNK,
 };
@@ -102,6 +103,7 @@ impl MaterializerRole {
         });
         env.spawn("persist", persist::run(hub.clone(), view.clone(), disk));
         env.spawn("sweep", sweep::run(hub.clone(), view.clone()));
+        env.spawn("census", census::run(hub.clone()));
         Ok(Arc::new(MaterializerRole {
             hub,
             view: Mutex::new(Some(view)),

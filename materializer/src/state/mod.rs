@@ -1,5 +1,6 @@
 //! Which rows there are, how they are keyed and written; and typed access to CONTROL for guards and machinery.
 mod control;
+mod holds;
 mod settings;
 
 pub(crate) mod content;
@@ -15,6 +16,7 @@ pub use control::{
     session, session_of_nonce, sessions, slot, snapshots, term,
 };
 pub(crate) use control::{counts, is_replica, log_bytes, value};
+pub(crate) use holds::held;
 pub use settings::settings;
 pub(crate) use settings::{made_with, over, setting_key, settings_lsn};
 

@@ -103,7 +103,9 @@ fn materializer_json(
             json!({
                 "group": group.group, "generation": group.generation, "units": group.unit_ids,
                 "redundancy": record::redundancy(group.redundancy.as_ref()),
-                "closed": group.closed, "under_replicated": group.under_replicated,
+                "closed": group.closed,
+                "under_replicated": answer.short_groups.contains(&group.group),
+                "empty": answer.empty_groups.contains(&group.group),
             })
         });
         json!({

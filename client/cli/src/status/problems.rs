@@ -1,5 +1,5 @@
 //! What in a cluster is not as it should be, whether it stops anything, and what a person can do.
-use super::{Seen, unit_state};
+use super::Seen;
 use crate::figures;
 use dfs_wire::v1;
 use std::collections::BTreeMap;
@@ -291,43 +291,51 @@ fn odd_replicas(seen: &Seen) -> Option<Problem> {
 }
 
 fn groups(seen: &Seen) -> Vec<Problem> {
-    let mut short = BTreeMap::new();
     let answers = seen.told.materializers.iter();
-    for answer in answers.filter_map(|(_, answer)| answer.as_ref().ok()) {
-        let told = |group: &v1::Group| Some((group.group, group_problem(seen, group)?));
-        short.extend(answer.groups.iter().filter_map(told));
+    let answers: Vec<_> = answers.filter_map(|(_, it)| it.as_ref().ok()).collect();
+    let empty = |group: &v1::Group| {
+        answers
+            .iter()
+            .any(|it| it.empty_groups.contains(&group.group))
+    };
+    let mut found = BTreeMap::new();
+    for answer in &answers {
+        // Nobody misses what lies in none of its copies.
+        for group in answer.groups.iter().filter(|group| !empty(group)) {
+            let short = answer.short_groups.contains(&group.group);
+            found.extend(group_problem(seen, group, short).map(|it| (group.group, it)));
+        }
     }
-    short.into_values().collect()
+    found.into_values().collect()
 }
 
-/// A group that has fewer copies than it should, or none that can be read now.
-fn group_problem(seen: &Seen, group: &v1::Group) -> Option<Problem> {
+/// A group that holds something, and has fewer copies than it should, or none that can be read now.
+fn group_problem(seen: &Seen, group: &v1::Group, short: bool) -> Option<Problem> {
     let (id, units) = (group.group, &group.unit_ids);
-    let is_there = |id: &&u64| {
-        let unit = seen
-            .told
-            .units
-            .iter()
-            .find(|(unit, _)| unit.unit_id == **id);
-        unit.is_some_and(|(unit, _)| unit.live && unit_state(unit.state) != "dead")
-    };
-    let there = units.iter().filter(is_there).count();
-    if there == 0 {
-        let what = format!("group {id} cannot be read: none of units {units:?} is there");
-        let act = format!("start the units {units:?} again");
+    let known = |id: u64| seen.told.units.iter().find(|(unit, _)| unit.unit_id == id);
+    let is_left =
+        |id: &u64| known(*id).is_some_and(|(unit, _)| unit.state() != v1::UnitState::Dead);
+    let is_there = |id: &u64| is_left(id) && known(*id).is_some_and(|(unit, _)| unit.live);
+    let left: Vec<u64> = units.iter().copied().filter(is_left).collect();
+    let there = units.iter().filter(|id| is_there(id)).count();
+    if left.is_empty() {
+        let what = format!("group {id} is lost: units {units:?} had it");
+        let act = "remove its files, dfsctl rm ADDRESS, or write them again: they are those that cannot be read";
         return Some(Problem::of(what).act(act).stops(true));
     }
-    if there < units.len() {
-        let all = units.len();
-        // Whoever brings the unit back brings the copy back.
-        return Some(Problem::of(format!(
-            "group {id} has {there} of {all} copies: units {units:?}"
-        )));
+    if there == 0 {
+        let what = format!("group {id} cannot be read: none of units {left:?} is there");
+        let act = format!("start the units {left:?} again");
+        return Some(Problem::of(what).act(act).stops(true));
     }
-    let short = group.under_replicated;
-    let what = format!("group {id} is under-replicated: units {units:?}");
-    short.then(|| {
-        Problem::of(what)
-            .act("start another log unit, for files to come: dfsctl serve unit --config FILE")
-    })
+    if short {
+        let what = format!("group {id} is under-replicated: only units {left:?} have it");
+        let act = "write its files again once there are units enough, for extents do not move yet: \
+                   dfsctl serve unit --config FILE";
+        return Some(Problem::of(what).act(act));
+    }
+    // Whoever brings the unit back brings the copy back.
+    let all = units.len();
+    let what = format!("group {id} has {there} of {all} copies: units {units:?}");
+    (there < all).then(|| Problem::of(what))
 }

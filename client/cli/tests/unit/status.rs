@@ -142,13 +142,47 @@ fn without_a_leader_a_primary_or_units_nothing_is_served() {
 #[test]
 fn under_replicated_groups_are_listed() {
     let mut seen = seen();
+    // With what it was opened says nothing of now.
     seen.told.materializers[0].1.as_mut().unwrap().groups[0].under_replicated = true;
+    assert_eq!(health(&seen), Health::Healthy);
+    let answer = seen.told.materializers[0].1.as_mut().unwrap();
+    answer.short_groups = vec![3];
     let text = to_text(&seen, false);
     assert!(
-        text.contains("problem: group 3 is under-replicated: units [7]\n  do: "),
+        text.contains("problem: group 3 is under-replicated: only units [7] have it\n  do: "),
         "{text}"
     );
     assert_eq!(to_json(&seen)["units"][0]["live"], true);
+}
+
+#[test]
+fn groups_without_units_stop_something_only_where_something_lies_in_them() {
+    let mut seen = seen();
+    let group = |group, unit_ids| v1::Group {
+        group,
+        unit_ids,
+        ..Default::default()
+    };
+    let answer = seen.told.materializers[0].1.as_mut().unwrap();
+    answer.groups.extend([group(4, vec![8]), group(5, vec![9])]);
+    let mut away = seen.told.units[0].clone();
+    (away.0.unit_id, away.0.live) = (8, false);
+    seen.told.units.push(away);
+    let expected = [
+        "group 4 cannot be read: none of units [8] is there",
+        "group 5 is lost: units [9] had it",
+        "unit 8 is away",
+    ];
+    let mut found = whats(&seen);
+    found.sort();
+    assert_eq!(
+        (found.as_slice(), health(&seen)),
+        (&expected.map(String::from)[..], Health::Unavailable)
+    );
+    let answer = seen.told.materializers[0].1.as_mut().unwrap();
+    answer.empty_groups = vec![4, 5];
+    assert_eq!(only(&seen).what, "unit 8 is away");
+    assert_eq!(health(&seen), Health::Degraded);
 }
 
 #[test]

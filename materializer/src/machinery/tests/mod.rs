@@ -1,4 +1,5 @@
 //! The role on a log in memory, in a simulated world: clients, nodes and members made by hand.
+mod copies;
 mod digests;
 mod end_to_end;
 mod floor;
