@@ -80,8 +80,8 @@ impl Doing<'_> {
         if let Op::SetSettings(op) = op {
             let of = |change: &v1::SettingChanged| self.tree.settings.get(&change.setting);
             let last = op.changes.iter().filter_map(of).map(|(lsn, _)| *lsn).max();
-            let same = last.unwrap_or(0) == if_lsn;
-            return same.then_some(()).ok_or(Code::Conflict);
+            let unchanged = last.unwrap_or(0) <= if_lsn;
+            return unchanged.then_some(()).ok_or(Code::Conflict);
         }
         let version = match self.tree.resolve(&judged(op)) {
             Ok(names) => self.tree.node(&names).map_or(0, |node| node.lsn),

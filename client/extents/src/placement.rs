@@ -72,20 +72,21 @@ impl PlacementCache {
             .place(redundancy.cloned(), failed.to_vec())
             .await?;
         let open: Vec<u64> = answer.groups.iter().map(|group| group.group).collect();
-        {
+        let holders = {
             let mut state = self.state.lock();
             state.learn(answer);
-            state.enter(epoch);
-            let since = self.env.now();
-            state.open.insert(
-                key.clone(),
-                Open {
-                    groups: open,
-                    since,
-                },
-            );
-        }
-        self.known_open(&key).ok_or_else(|| {
+            state.enter(self.placer.epoch());
+            state.turn = state.turn.wrapping_add(1);
+            let holders = state.one_of(&open);
+            // Asked before a change of settings that others have heard of meanwhile: good for this once.
+            if epoch == state.epoch {
+                let since = self.env.now();
+                let groups = open;
+                state.open.insert(key, Open { groups, since });
+            }
+            holders
+        };
+        holders.ok_or_else(|| {
             let why = "no group is open for this redundancy";
             Refusal::new(Code::Unavailable, "placing an extent", why)
         })
@@ -97,11 +98,10 @@ impl PlacementCache {
         state.turn = state.turn.wrapping_add(1);
         state.enter(self.placer.epoch());
         let open = state.open.get(key)?;
-        if open.groups.is_empty() || now.duration_since(open.since) > OPEN_FOR {
+        if now.duration_since(open.since) > OPEN_FOR {
             return None;
         }
-        let group = open.groups[state.turn % open.groups.len()];
-        state.groups.get(&group).cloned()
+        state.one_of(&open.groups)
     }
 
     /// This group failed a writer: not offered again from here.
@@ -137,6 +137,12 @@ impl State {
         }
     }
 
+    /// By turns.
+    fn one_of(&self, open: &[u64]) -> Option<Holders> {
+        let turn = self.turn.checked_rem(open.len())?;
+        self.groups.get(open.get(turn)?).cloned()
+    }
+
     fn learn(&mut self, answer: v1::Placement) {
         let units: BTreeMap<u64, v1::UnitRef> = answer
             .units
@@ -157,3 +163,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

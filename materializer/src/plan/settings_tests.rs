@@ -5,6 +5,7 @@ use crate::fold::kinds::KEPT_SETTINGS;
 use crate::read::{self, At};
 use crate::state;
 use crate::view::{MemoryView, View};
+use dfs_wire::limits::INLINE_BYTES_MAX;
 use dfs_wire::v1::Setting::{
     DirectoryEntriesMax, FileBytesMax, InlineBytes, NameBytesMax, Replication,
 };
@@ -80,10 +81,12 @@ fn a_change_compares_the_last_change_of_what_it_names() {
     };
     let first = alone.act(set(&[(Replication, Some(2))])).unwrap();
     alone.act(set(&[(InlineBytes, Some(2))])).unwrap();
-    for wrong in [0, first + 1] {
+    let inline = alone.act(set(&[(InlineBytes, Some(3))])).unwrap();
+    for wrong in [0, first - 1] {
         let refused = alone.plan(&if_lsn(wrong), None, None);
         assert!(matches!(refused, Err(Unplanned::Refused(r)) if r.code() == Code::Conflict));
     }
+    alone.plan(&if_lsn(inline), None, None).unwrap();
     let planned = alone.plan(&if_lsn(first), None, None).unwrap();
     let second = alone.fly(planned);
     let again = alone.plan(&if_lsn(first), None, None);
@@ -94,17 +97,17 @@ fn a_change_compares_the_last_change_of_what_it_names() {
 #[test]
 fn each_limit_refuses_with_its_name_and_leaves_what_stands() {
     let mut alone = Alone::new();
-    let long = "n".repeat(17);
+    let long = "n".repeat(33);
     alone.act(put(&long, b"1")).unwrap();
     alone.act(put("f", b"1")).unwrap();
     let limits = [
-        (NameBytesMax, Some(16)),
+        (NameBytesMax, Some(32)),
         (DirectoryEntriesMax, Some(2)),
         (FileBytesMax, Some(1 << 16)),
         (InlineBytes, Some(2)),
     ];
     alone.act(set(&limits)).unwrap();
-    let other = "m".repeat(17);
+    let other = "m".repeat(33);
     assert!(why(alone.act(put(&other, b"1"))).ends_with("(setting name_bytes_max)"));
     let moved = Op::Rename(v1::Rename {
         from: path("f"),
@@ -113,7 +116,12 @@ fn each_limit_refuses_with_its_name_and_leaves_what_stands() {
     });
     assert!(why(alone.act(moved)).ends_with("(setting name_bytes_max)"));
     assert!(why(alone.act(put("g", b"1"))).ends_with("(setting directory_entries_max)"));
-    assert!(why(alone.act(put("f", b"123"))).contains("at most 2 may"));
+    // A writer that has not heard of it yet goes on: only the limit of all refuses.
+    alone.act(put("f", b"123")).unwrap();
+    let most = vec![0; INLINE_BYTES_MAX];
+    alone.act(put("f", &most)).unwrap();
+    let above = vec![0; INLINE_BYTES_MAX + 1];
+    assert!(why(alone.act(put("f", &above))).contains("at most 65536 may"));
     let longer = |size| {
         Op::Truncate(v1::Truncate {
             path: path("f"),

@@ -11,7 +11,7 @@ use crate::when::When;
 
 impl Fs {
     /// All in one record, or none; without a value: back to what the cluster was made with.
-    /// [`Fs::with_if_lsn`] means the last change of any that is named.
+    /// [`Fs::with_if_lsn`]: refused if any that is named was changed after that LSN; 0: ever.
     pub async fn set_settings(
         &self,
         changes: Vec<v1::SettingChanged>,

@@ -234,7 +234,14 @@ impl Mutation {
                     entries: done.entries,
                 })
             }
-            Some(Body::Refusal(refusal)) => Err(refusal.into()),
+            Some(Body::Refusal(refusal)) => {
+                let refusal = Refusal::from(refusal);
+                // What is final was judged by the primary; the rest comes from anybody on the way to it.
+                if !asks_again(refusal.code()) && !is_of_connection(refusal.code()) {
+                    self.fresh.heard(sent, answer.settings_lsn);
+                }
+                Err(refusal)
+            }
             _ => Err(crate::ops::odd_answer("a mutation")),
         }
     }

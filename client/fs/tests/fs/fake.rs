@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) mutating: usize,
     pub(crate) mutating_most: usize,
     pub(crate) mutation_takes_us: u64,
+    /// The last change of a setting, which every answer names.
+    pub(crate) settings_lsn: u64,
 }
 
 pub(crate) struct Cluster {

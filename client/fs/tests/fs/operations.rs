@@ -206,6 +206,23 @@ async fn follow_shows_what_is_appended() {
     assert_eq!(follow.try_next().await.unwrap_err().code(), Code::NotFound);
 }
 
+/// What was refused by the primary tells of a change as well as what was done.
+#[tokio::test]
+async fn a_refusal_tells_of_a_change_of_settings() {
+    let cluster = Cluster::new();
+    let fs = cluster.fs().await;
+    write(&fs, "/f", bytes(1)).await;
+    let kept = cluster.count("keep");
+    cluster.state.lock().settings_lsn = 9;
+    fs.remove(&at("/none"), false).await.unwrap_err();
+    write(&fs, "/f", bytes(2)).await;
+    assert_eq!(
+        cluster.count("keep"),
+        kept + 1,
+        "the settings are asked for"
+    );
+}
+
 /// A version is what a stat of the entry says, not the LSN at which the answer was true.
 #[tokio::test]
 async fn a_mutation_under_a_condition_is_done_only_over_the_version_named() {

@@ -79,11 +79,11 @@ fn what_is_in_force_says_where_it_comes_from() {
 #[test]
 fn settings_of_the_cluster_are_changed_while_it_runs() {
     let system = System::up();
-    let set = system.ok(["config", "set", "name_bytes_max", "16", "replication", "3"]);
-    assert!(set.starts_with("set name_bytes_max = 16 bytes, replication = 3 copies  lsn "));
-    let said = system.refused(2, ["mkdir", "/a-name-of-more-than-sixteen-bytes"]);
+    let set = system.ok(["config", "set", "name_bytes_max", "32", "replication", "3"]);
+    assert!(set.starts_with("set name_bytes_max = 32 bytes, replication = 3 copies  lsn "));
+    let said = system.refused(2, ["mkdir", "/a-name-of-more-than-thirty-two-bytes"]);
     assert!(
-        said.contains("at most 16 are taken (setting name_bytes_max)"),
+        said.contains("at most 32 are taken (setting name_bytes_max)"),
         "{said}"
     );
     let refused = [
@@ -125,7 +125,7 @@ fn settings_of_the_cluster_are_changed_while_it_runs() {
     let before = system.ok(["config", "get", "replication", "--at", "1", "-o", "json"]);
     assert!(before.contains("\"value\": 1"), "{before}");
     system.ok(["config", "unset", "name_bytes_max"]);
-    system.ok(["mkdir", "/a-name-of-more-than-sixteen-bytes"]);
+    system.ok(["mkdir", "/a-name-of-more-than-thirty-two-bytes"]);
     let history = system.ok(["config", "history", "name_bytes_max"]);
     assert_eq!(history.lines().count(), 3, "{history}");
     system.write("node.toml", "dir = \"d\"\n[cluster]\nreplication = 2\n");

@@ -120,8 +120,8 @@ fn answers_tell_of_a_change_and_a_failover_keeps_it() {
         has_replicas(&first, &[1, 2]).await;
         let mut client = first.client().await;
         let session = client.open_session(7).await;
-        assert_eq!(client.session.settings.unwrap().inline_bytes_max, 16 << 10);
-        let change = set(Setting::InlineBytes, Some(3));
+        assert_eq!(client.session.settings.unwrap().name_bytes_max, 0);
+        let change = set(Setting::NameBytesMax, Some(32));
         let changed = client.mutate(0, 1, change).await.unwrap();
         assert_eq!(changed.settings_lsn, changed.lsn);
         let kept = client
@@ -132,22 +132,25 @@ fn answers_tell_of_a_change_and_a_failover_keeps_it() {
             panic!("a session")
         };
         assert_eq!(kept.settings_lsn, changed.lsn);
-        assert_eq!(granted.settings.unwrap().inline_bytes_max, 3);
-        let long = client.mutate(0, 2, create("f", b"1234")).await;
+        assert_eq!(granted.settings.unwrap().name_bytes_max, 32);
+        let long = client.mutate(0, 2, create(&"n".repeat(33), b"1")).await;
         assert_eq!(code(&long), Some(Code::Invalid));
 
         second.applied(changed.lsn).await;
         let status = second.role.status().await.unwrap();
         assert_eq!(status.settings_lsn, changed.lsn);
-        assert_eq!(status.settings.unwrap().inline_bytes_max, 3);
+        assert_eq!(status.settings.unwrap().name_bytes_max, 32);
         first.env.crash();
         cluster.set_gone(1, true);
         second.is("primary").await;
         let mut client = second.client().await;
         client.open_session(8).await;
-        assert_eq!(client.session.settings.unwrap().inline_bytes_max, 3);
-        let long = client.mutate(0, 1, create("f", b"1234")).await;
+        assert_eq!(client.session.settings.unwrap().name_bytes_max, 32);
+        let long = client.mutate(0, 1, create(&"n".repeat(33), b"1")).await;
         assert_eq!(code(&long), Some(Code::Invalid));
-        client.mutate(0, 2, create("f", b"123")).await.unwrap();
+        client
+            .mutate(0, 2, create(&"n".repeat(32), b"1"))
+            .await
+            .unwrap();
     });
 }

@@ -43,12 +43,12 @@ fn compare(errand: Errand<'_>, version: u64, if_lsn: u64) -> Result<(), Refusal>
     Err(errand.refuse(Code::Conflict, why))
 }
 
+/// Unlike an entry, settings are read at any LSN: what counts is that none was changed after it.
 fn compare_settings(version: u64, if_lsn: u64) -> Result<(), Refusal> {
     let why = match (version, if_lsn) {
-        (version, if_lsn) if version == if_lsn => return Ok(()),
-        (0, _) => format!("none that is named was changed yet, at LSN {if_lsn} neither"),
+        (version, if_lsn) if version <= if_lsn => return Ok(()),
         (_, 0) => format!("it was changed at LSN {version}"),
-        _ => format!("the last change was at LSN {version}, not {if_lsn}"),
+        _ => format!("the last change was at LSN {version}, after {if_lsn}"),
     };
     Err(Refusal::new(Code::Conflict, "settings", why))
 }

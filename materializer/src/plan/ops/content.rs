@@ -7,7 +7,9 @@ use dfs_wire::frame::crc32c;
 use dfs_wire::limits::{EXTENT_BYTES_MAX, INLINE_BYTES_DEFAULT, INLINE_BYTES_MAX};
 use dfs_wire::{Code, Refusal, v1};
 
-/// Contents up to this many bytes ride in the record.
+/// Contents up to this many bytes ride in the records that a plan makes of them. What a client sends inline
+/// was decided under the settings it knew, and is taken up to the limit of all: a setting that was made less
+/// meanwhile refuses nothing that is on its way.
 pub(crate) fn inline_bytes_max(settings: &v1::Settings) -> u64 {
     let asked = match settings.inline_bytes_max {
         0 => INLINE_BYTES_DEFAULT as u64,
@@ -24,7 +26,7 @@ pub(crate) fn take(
     draft: &mut Draft,
 ) -> Result<(), Unplanned> {
     if content.extents.is_empty() {
-        return Ok(check_inline(plan, errand, content)?);
+        return Ok(check_inline(errand, content)?);
     }
     let sum: u64 = content
         .extents
@@ -43,8 +45,8 @@ pub(crate) fn take(
     check_guards(plan, errand, draft)
 }
 
-fn check_inline(plan: &Plan<'_>, errand: Errand<'_>, content: &v1::Content) -> Result<(), Refusal> {
-    let max = inline_bytes_max(plan.context.settings);
+fn check_inline(errand: Errand<'_>, content: &v1::Content) -> Result<(), Refusal> {
+    let max = INLINE_BYTES_MAX as u64;
     if content.inline.len() as u64 != content.size {
         let why = format!(
             "{} bytes came, its size is {}",

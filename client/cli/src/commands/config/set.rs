@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 #[command(
     after_help = "All in one record of the log: everybody uses the new values within a second, and the past
 keeps the old ones. What a process's own TOML says (dfsctl config view) is not set here.
-With --if-lsn only if none of them was changed after that LSN (dfsctl config get), 0: was ever changed.
+With --if-lsn it is refused if one of them was changed after that LSN; 0: if one was ever changed.
 
 Examples:
   dfsctl config set replication 3

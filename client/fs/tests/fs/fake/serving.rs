@@ -142,7 +142,11 @@ impl Serving {
             Ok(served) => served,
             Err(refusal) => (0, Body::Refusal(refusal.into_wire())),
         };
-        Some(answer(id, lsn, body))
+        let settings_lsn = self.state.lock().settings_lsn;
+        Some(v1::Answer {
+            settings_lsn,
+            ..answer(id, lsn, body)
+        })
     }
 
     async fn mutate(
