@@ -2,7 +2,7 @@
 use super::{Planned, Ticket, Unplanned, control};
 use crate::alone::{Alone, inline, op, owner, path};
 use crate::read::{self, At};
-use dfs_wire::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX, RECORD_BYTES_MAX};
+use dfs_wire::limits::{INLINE_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, RECORD_BYTES_MAX};
 use dfs_wire::v1::guard::Guard;
 use dfs_wire::v1::mutate::Op;
 use dfs_wire::{Code, Tag, v1};
@@ -330,7 +330,7 @@ fn content_is_checked_before_it_is_committed() {
             crc32c: 1,
             ..good.clone()
         },
-        inline(&[0; 4097]),
+        inline(&[0; INLINE_BYTES_MAX + 1]),
         v1::Content {
             size: 1,
             ..stored(&alone, 1..2)
