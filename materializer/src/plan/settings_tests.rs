@@ -182,14 +182,16 @@ fn the_past_is_read_as_it_was_with_who_and_when() {
     assert_eq!(history(second, 1), (oldest, false));
 }
 
-/// The same rows and digest, however the log is cut into batches; old values are let go of one by one.
+/// The same rows and digest, however the log is cut into batches; old values are let go of below the floor, and
+/// what is listed says what it superseded.
 #[test]
-fn history_has_a_bound_and_folds_alike() {
+fn history_has_a_bound_below_the_floor_and_folds_alike() {
     let mut alone = Alone::new();
-    let changes = KEPT_SETTINGS as u64 + 3;
+    let changes = KEPT_SETTINGS as u64 + 5;
+    let mut lsns = vec![0];
     for value in 1..=changes {
         let planned = alone.plan(&op(set(&[(InlineBytes, Some(value))])), None, None);
-        alone.fly(planned.unwrap());
+        lsns.push(alone.fly(planned.unwrap()));
         if value % 100 == 0 {
             alone.land_all();
         }
@@ -199,8 +201,30 @@ fn history_has_a_bound_and_folds_alike() {
         limit: 4096,
         ..Default::default()
     };
+    let inline_at = |alone: &Alone, lsn| {
+        let list = read::settings(At::lsn(alone.snapshot(), lsn).unwrap()).unwrap();
+        list.settings[InlineBytes as usize - 1].value
+    };
+    for value in 1..=changes {
+        assert_eq!(inline_at(&alone, lsns[value as usize]), value);
+    }
+    let oldest = |alone: &Alone| {
+        let history = read::setting_history(alone.head(), &request).unwrap();
+        let oldest = history.changes.last().unwrap().clone();
+        (history.changes.len(), oldest.old_value, oldest.new_value)
+    };
+    for (floor, first) in [(3, 3), (10, 7)] {
+        let floor_lsn = lsns[floor];
+        let moved = super::control::floor_moved(&alone.context(), floor_lsn);
+        alone.fly(moved);
+        lsns.push(alone.act(set(&[(InlineBytes, Some(changes))])).unwrap());
+        assert_eq!(inline_at(&alone, floor_lsn), floor as u64);
+        let kept = lsns.len() - first - 1;
+        let listed = (kept, Some(first as u64), Some(first as u64 + 1));
+        assert_eq!(oldest(&alone), listed);
+    }
     let history = read::setting_history(alone.head(), &request).unwrap();
-    assert_eq!(history.changes.len(), KEPT_SETTINGS + 1);
+    assert_eq!(history.changes.len(), KEPT_SETTINGS);
     assert_eq!(history.changes[0].new_value, Some(changes));
     let view: Arc<dyn View> = Arc::new(MemoryView::new());
     let again = refold(view, &alone.frames, |n| n % 7 == 0).unwrap();

@@ -1,5 +1,6 @@
 //! Settings as they are or were, and how they came to be so.
 use super::At;
+use crate::fold::kinds::KEPT_SETTINGS;
 use crate::state::keys::{self, letter};
 use crate::state::rows::{self, Row, Versioned};
 use crate::state::values::SettingValue;
@@ -75,8 +76,15 @@ fn changes_of(
     number: u32,
     changes: &mut Vec<v1::SettingChange>,
 ) -> Result<(), ViewError> {
-    let mut old_value = None;
-    for row in versions(at, number)?.into_iter().rev() {
+    let mut versions = versions(at, number)?;
+    let oldest = match versions.len() > KEPT_SETTINGS {
+        // What it superseded may be forgotten: it only says what the next one superseded.
+        true => versions.pop(),
+        false => None,
+    };
+    versions.retain(|row| row.lsn <= at.lsn);
+    let mut old_value = oldest.and_then(|row| row.value.value);
+    for row in versions.into_iter().rev() {
         let (new_value, actor) = (row.value.value, row.value.actor);
         changes.push(v1::SettingChange {
             setting: number,
@@ -90,7 +98,7 @@ fn changes_of(
     Ok(())
 }
 
-/// Newest first.
+/// Newest first, all that are kept.
 fn versions(at: At<'_>, number: u32) -> Result<Vec<Row<SettingValue>>, ViewError> {
     let (kind, key) = (Versioned::Settings, setting_key(number));
     let newest = rows::current::<SettingValue>(at.snapshot, kind.space(), &key)?;
@@ -100,6 +108,5 @@ fn versions(at: At<'_>, number: u32) -> Result<Vec<Row<SettingValue>>, ViewError
         let (_, row) = rows::split_superseded(&row?.1)?;
         versions.push(rows::decode(&row)?);
     }
-    versions.retain(|row| row.lsn <= at.lsn);
     Ok(versions)
 }

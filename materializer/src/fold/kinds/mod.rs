@@ -21,7 +21,6 @@ mod snapshot_taken;
 mod term_started;
 mod xattr_set;
 
-#[cfg(test)]
 pub(crate) use setting_changed::KEPT as KEPT_SETTINGS;
 
 pub(crate) use xattr_set::after as xattrs_after;

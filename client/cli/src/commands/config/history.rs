@@ -13,7 +13,7 @@ const DEFAULT: &str = "(default)";
 
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Newest first. The last 1,024 changes of each setting are kept, whatever the retention is.
+    after_help = "Newest first. The last 1,024 changes of each setting are kept, whatever the retention is, and all within it.
 
 Examples:
   dfsctl config history
