@@ -38,7 +38,9 @@ impl MemoryView {
     /// folds sees it after its next commit. What the row was made to be; `None`: there is none.
     pub fn rot(&self, space: Keyspace, nth: usize) -> Option<(Bytes, Bytes)> {
         let rows = &mut self.rows.lock().spaces[space as usize];
-        let is_row = |row: &(&Bytes, &Bytes)| row.0.as_ref() != STAMP_KEY && !row.1.is_empty();
+        // What ends with 0 ends with the length of nothing: flipped it cannot be read at all, which is another fault.
+        let says = |value: &Bytes| value.last().is_some_and(|byte| *byte != 0);
+        let is_row = |row: &(&Bytes, &Bytes)| row.0.as_ref() != STAMP_KEY && says(row.1);
         let count = rows.iter().filter(is_row).count();
         let (key, value) = rows.iter().filter(is_row).nth(nth % count.max(1))?;
         let (key, rotten) = (key.clone(), flipped(value)?);
