@@ -68,10 +68,7 @@ impl Row {
     }
 
     pub(super) fn set(&mut self, field: &'static str, mut value: String) {
-        let cut = (0..=VALUE_BYTES_MAX)
-            .rev()
-            .find(|at| value.is_char_boundary(*at));
-        value.truncate(cut.unwrap_or(0));
+        cut_text(&mut value);
         self.fields.retain(|(known, _)| *known != field);
         self.fields.push((field, value));
     }
@@ -227,9 +224,13 @@ fn cut(span: &mut v1::TracedSpan) {
     let fields = span.fields.iter_mut();
     let fields = fields.flat_map(|field| [&mut field.name, &mut field.value]);
     for text in texts.into_iter().chain(fields) {
-        let end = text.floor_char_boundary(VALUE_BYTES_MAX);
-        text.truncate(end);
+        cut_text(text);
     }
+}
+
+/// At most [`VALUE_BYTES_MAX`] of it, whole characters.
+fn cut_text(text: &mut String) {
+    text.truncate(text.floor_char_boundary(VALUE_BYTES_MAX));
 }
 
 /// All that is kept of one request, in no order that means anything.
